@@ -1,0 +1,108 @@
+package memory
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"skein/feed"
+	"skein/timeline"
+)
+
+const (
+	// batchSize bounds the pairs that are grouped at once.
+	batchSize = 8192
+
+	// lately: who read within this time is served before the others (F6).
+	lately = 5 * time.Minute
+)
+
+// pair is one post for one viewer.
+type pair struct {
+	viewer feed.UserID
+	post   feed.PostID
+}
+
+// batch is pairs grouped by stripe. It is used again and again, so a delivery
+// allocates only where a timeline grows.
+type batch struct {
+	groups [stripes][]pair
+	size   int
+}
+
+// Deliver writes posts into the timelines of their viewers. It takes the lock of
+// a stripe at most twice for 8,192 pairs: all stripes serve their recent readers
+// first, then the others. It begins at a stripe drawn for each batch, so nobody
+// is always last (F6).
+func (s *Store) Deliver(_ context.Context, deliveries []timeline.Delivery) (timeline.Outcome, error) {
+	var out timeline.Outcome
+	if err := s.check("deliver posts"); err != nil {
+		return out, err
+	}
+	b := s.batches.Get().(*batch)
+	defer s.batches.Put(b)
+	for _, d := range deliveries {
+		for viewers := d.Viewers; len(viewers) > 0; {
+			n := min(len(viewers), batchSize-b.size)
+			b.add(d.Post, viewers[:n])
+			viewers = viewers[n:]
+			if b.size == batchSize {
+				s.flush(b, &out)
+			}
+		}
+	}
+	s.flush(b, &out)
+	s.evict(0)
+	return out, nil
+}
+
+func (b *batch) add(post feed.PostID, viewers []feed.UserID) {
+	for _, v := range viewers {
+		n := stripeOf(v)
+		b.groups[n] = append(b.groups[n], pair{viewer: v, post: post})
+	}
+	b.size += len(viewers)
+}
+
+// flush delivers a batch and empties it.
+func (s *Store) flush(b *batch, out *timeline.Outcome) {
+	start := rand.IntN(stripes)
+	for _, window := range [...]time.Duration{lately, 0} {
+		for i := range b.groups {
+			n := (start + i) % stripes
+			if len(b.groups[n]) > 0 {
+				b.groups[n] = s.deliver(&s.stripes[n], b.groups[n], window, out)
+			}
+		}
+	}
+	b.size = 0
+}
+
+// deliver writes the pairs of one stripe whose viewers read within window, where
+// 0 means ever. It returns the pairs of the others, in the memory of pairs.
+func (s *Store) deliver(st *stripe, pairs []pair, window time.Duration, out *timeline.Outcome) []pair {
+	now := s.enter(st)
+	defer s.leave(st)
+	rest := pairs[:0]
+	for _, p := range pairs {
+		sl := st.find(p.viewer)
+		switch {
+		case sl == nil:
+			out.Misses++
+		case window > 0 && now-sl.read > int64(window):
+			rest = append(rest, p)
+		case st.insert(sl, p.post, s.limits):
+			out.Entries++
+		default:
+			out.Repeats++
+		}
+	}
+	return rest
+}
+
+// insert adds a pushed post to sl and reports whether it was new.
+func (st *stripe) insert(sl *slot, post feed.PostID, l limits) bool {
+	r, bottom, added := l.insert(sl.entries, sl.Bottom, post)
+	st.setEntries(sl, r, bottom)
+	return added
+}
