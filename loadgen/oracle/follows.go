@@ -1,0 +1,122 @@
+package oracle
+
+import "slices"
+
+// state is whether somebody follows somebody.
+type state uint8
+
+const (
+	no state = iota
+	yes
+	// An act on the edge has no outcome yet, or never got one.
+	maybeYes // it was a Follow
+	maybeNo  // it was an Unfollow
+)
+
+// edge is a follow of which an act was announced.
+type edge struct {
+	author uint32
+	state  state
+}
+
+// Edge is a follow, in indices.
+type Edge struct {
+	Viewer, Author uint32
+	Follows        bool
+}
+
+// EdgeSent announces a Follow (follow) or an Unfollow. ok is false, and nothing
+// may be sent, while an earlier act on the edge has no known outcome, or if it
+// would change nothing.
+func (h *History) EdgeSent(viewer, author uint32, follow bool) (ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	was := h.follows(viewer, author)
+	if was > yes || (was == yes) == follow || viewer == author {
+		return false
+	}
+	if follow {
+		h.setEdge(viewer, author, maybeYes)
+	} else {
+		h.setEdge(viewer, author, maybeNo)
+	}
+	return true
+}
+
+// EdgeAcked says that the act announced last on the edge returned.
+func (h *History) EdgeAcked(viewer, author uint32, follow bool) {
+	h.settleEdge(viewer, author, follow)
+}
+
+// EdgeRefused says that the act announced last certainly did not happen.
+func (h *History) EdgeRefused(viewer, author uint32, follow bool) {
+	h.settleEdge(viewer, author, !follow)
+}
+
+func (h *History) settleEdge(viewer, author uint32, follows bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if follows {
+		h.setEdge(viewer, author, yes)
+	} else {
+		h.setEdge(viewer, author, no)
+	}
+}
+
+// Changed returns an edge of viewer that now differs from the graph and whose
+// state is known.
+func (h *History) Changed(viewer uint32) (e Edge, ok bool) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, e := range h.mu.edges[viewer] {
+		if e.state <= yes && (e.state == yes) != h.followedAtFirst(viewer, e.author) {
+			return Edge{Viewer: viewer, Author: e.author, Follows: e.state == yes}, true
+		}
+	}
+	return Edge{}, false
+}
+
+// AllChanged returns every edge that Changed could, in no order.
+func (h *History) AllChanged() (all []Edge) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for viewer, edges := range h.mu.edges {
+		for _, e := range edges {
+			if e.state <= yes && (e.state == yes) != h.followedAtFirst(viewer, e.author) {
+				all = append(all, Edge{Viewer: viewer, Author: e.author, Follows: e.state == yes})
+			}
+		}
+	}
+	return all
+}
+
+// The rest is called with mu held.
+
+func (h *History) followedAtFirst(viewer, author uint32) bool {
+	_, found := slices.BinarySearch(h.cfg.Graph.Following(viewer), author)
+	return found
+}
+
+// follows is the state of an edge.
+func (h *History) follows(viewer, author uint32) state {
+	for _, e := range h.mu.edges[viewer] {
+		if e.author == author {
+			return e.state
+		}
+	}
+	if h.followedAtFirst(viewer, author) {
+		return yes
+	}
+	return no
+}
+
+func (h *History) setEdge(viewer, author uint32, s state) {
+	edges := h.mu.edges[viewer]
+	for i := range edges {
+		if edges[i].author == author {
+			edges[i].state = s
+			return
+		}
+	}
+	h.mu.edges[viewer] = append(edges, edge{author, s})
+}
