@@ -39,21 +39,20 @@ func (h History) Latest() Tier {
 }
 
 // Add returns h with a change at the end. A change to the tier that holds
-// already, or not after the last change, returns h itself. A history that grows
-// beyond MaxChanges forgets its oldest quiet interval, which turns into a loud
-// one: pulling what was also pushed is slower, never wrong.
+// already, or not after the last change, returns h itself; so does a change to
+// Quiet once the history is full: who changed so often stays loud. (To forget old
+// changes instead would alter the past: a reader with an older copy would not pull
+// what a timeline rebuilt with a newer one leaves out.)
 func (h History) Add(c Change) History {
-	if c.Tier == h.Latest() || len(h) > 0 && c.From <= h[len(h)-1].From {
+	switch {
+	case c.Tier == h.Latest():
+		return h
+	case len(h) > 0 && c.From <= h[len(h)-1].From:
+		return h
+	case c.Tier == Quiet && len(h)+1 >= MaxChanges:
 		return h
 	}
-	next := make(History, 0, len(h)+1)
-	next = append(append(next, h...), c)
-	if len(next) > MaxChanges {
-		// The first change is to Loud, as all begin Quiet: dropping the
-		// second and the third joins two loud intervals.
-		next = append(next[:1], next[3:]...)
-	}
-	return next
+	return append(h[:len(h):len(h)], c)
 }
 
 // Interval is a span of ids: First inclusive, Before exclusive.

@@ -1,0 +1,72 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"skein/feed"
+	"skein/storage"
+)
+
+const (
+	// recentPosts is how many posts of a loud author are kept at hand.
+	recentPosts = 256
+	// maxRecent bounds the loud authors kept at hand.
+	maxRecent = 4096
+	// recentTime is how long loading them may take.
+	recentTime = 5 * time.Second
+)
+
+// recent is the newest posts of one author, complete from floor on.
+type recent struct {
+	ids   []feed.PostID // newest first
+	floor feed.PostID
+}
+
+// recentCache holds the recent posts of loud authors: the hottest keys of all,
+// asked for by every one of their followers. A list is loaded once however many
+// ask, and is at most copyLife old, which the lag bound allows; what may not be
+// late (the viewer's own posts, deletes) does not rely on it.
+type recentCache struct {
+	posts   storage.Posts
+	metrics *metrics
+	cache   *otter.Cache[feed.UserID, *recent]
+}
+
+func newRecentCache(posts storage.Posts, m *metrics) *recentCache {
+	return &recentCache{
+		posts: posts, metrics: m,
+		cache: otter.Must(&otter.Options[feed.UserID, *recent]{
+			MaximumSize:      maxRecent,
+			ExpiryCalculator: otter.ExpiryWriting[feed.UserID, *recent](copyLife),
+		}),
+	}
+}
+
+func (c *recentCache) close() { c.cache.StopAllGoroutines() }
+
+func (c *recentCache) get(ctx context.Context, author feed.UserID) (*recent, error) {
+	c.metrics.recentReads.Inc()
+	return c.cache.Get(ctx, author, otter.LoaderFunc[feed.UserID, *recent](c.load))
+}
+
+// load goes on when the reader who began it leaves, since others wait for it.
+func (c *recentCache) load(ctx context.Context, author feed.UserID) (*recent, error) {
+	c.metrics.recentLoads.Inc()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recentTime)
+	defer cancel()
+	refs, err := c.posts.Newest(ctx, []storage.Range{{Author: author, Before: feed.MaxPostID}}, recentPosts)
+	if err != nil {
+		return nil, err
+	}
+	r := &recent{ids: make([]feed.PostID, len(refs))}
+	for i, ref := range refs {
+		r.ids[i] = ref.Post
+	}
+	if len(refs) == recentPosts {
+		r.floor = refs[recentPosts-1].Post
+	}
+	return r, nil
+}

@@ -1,0 +1,144 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"regexp"
+	"runtime/debug"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"skein/feed"
+)
+
+// grpcCodes is the one table from our codes to gRPC's.
+var grpcCodes = map[feed.Code]codes.Code{
+	feed.CodeInternal:    codes.Internal,
+	feed.CodeInvalid:     codes.InvalidArgument,
+	feed.CodeNotFound:    codes.NotFound,
+	feed.CodeExists:      codes.AlreadyExists,
+	feed.CodeDenied:      codes.PermissionDenied,
+	feed.CodeExhausted:   codes.ResourceExhausted,
+	feed.CodeUnavailable: codes.Unavailable,
+}
+
+// Status turns an error into a gRPC status error with its details: field
+// violations, or the delay after which to retry. The text of an internal error,
+// and the cause of any other, stay here.
+func Status(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	e, ok := errors.AsType[*feed.Error](err)
+	if !ok {
+		if code := status.FromContextError(err).Code(); code != codes.Unknown {
+			return status.Error(code, err.Error())
+		}
+		return status.Error(codes.Internal, "an error of the service, see its log")
+	}
+	if e.Code == feed.CodeInternal {
+		return status.Error(codes.Internal, "an error of the service, see its log")
+	}
+	st := status.New(grpcCodes[e.Code], e.Message)
+	var detail protoadapt.MessageV1
+	switch {
+	case len(e.Fields) > 0:
+		bad := &errdetails.BadRequest{}
+		for _, v := range e.Fields {
+			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{
+				Field: v.Field, Description: v.Description,
+			})
+		}
+		detail = bad
+	case e.RetryAfter > 0:
+		detail = &errdetails.RetryInfo{RetryDelay: durationpb.New(e.RetryAfter)}
+	default:
+		return st.Err()
+	}
+	detailed, err := st.WithDetails(detail)
+	if err != nil {
+		return st.Err()
+	}
+	return detailed.Err()
+}
+
+// UnaryErrors maps errors by Status, logs those that are ours, and turns a panic
+// into one.
+func UnaryErrors(log *slog.Logger) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (_ any, err error) {
+		defer func() { err = settle(log, info.FullMethod, recover(), err) }()
+		return handler(ctx, req)
+	}
+}
+
+// StreamErrors does the same for streams.
+func StreamErrors(log *slog.Logger) grpc.StreamServerInterceptor {
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+		defer func() { err = settle(log, info.FullMethod, recover(), err) }()
+		return handler(srv, strictStream{stream})
+	}
+}
+
+func settle(log *slog.Logger, method string, panicked any, err error) error {
+	if panicked != nil {
+		log.Error("a call panicked", "method", method, "panic", panicked, "stack", string(debug.Stack()))
+		return status.Error(codes.Internal, "an error of the service, see its log")
+	}
+	if err == nil {
+		return nil
+	}
+	st := Status(err)
+	switch status.Code(st) {
+	case codes.Internal, codes.Unknown:
+		log.Error("a call failed", "method", method, "err", err)
+	case codes.Unavailable:
+		log.Warn("a call found an engine unavailable", "method", method, "err", err)
+	}
+	return st
+}
+
+// strictRegistrar registers services whose requests, when they cannot be
+// decoded, are answered with INVALID_ARGUMENT and the field. By itself gRPC
+// answers Internal, before any interceptor runs.
+type strictRegistrar struct{ grpc.ServiceRegistrar }
+
+func (r strictRegistrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	strict := *desc
+	strict.Methods = make([]grpc.MethodDesc, len(desc.Methods))
+	for i, method := range desc.Methods {
+		handler := method.Handler
+		method.Handler = func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+			return handler(srv, ctx, func(m any) error { return decodeError(decode(m)) }, interceptor)
+		}
+		strict.Methods[i] = method
+	}
+	r.ServiceRegistrar.RegisterService(&strict, impl)
+}
+
+// strictStream does for the messages of a stream what strictRegistrar does for
+// single requests.
+type strictStream struct{ grpc.ServerStream }
+
+func (s strictStream) RecvMsg(m any) error { return decodeError(s.ServerStream.RecvMsg(m)) }
+
+var invalidUTF8 = regexp.MustCompile(`field (?:\w+\.)*(\w+) contains invalid UTF-8`)
+
+// decodeError turns gRPC's Internal for a malformed message into ours.
+func decodeError(err error) error {
+	if status.Code(err) != codes.Internal {
+		return err
+	}
+	if field := invalidUTF8.FindStringSubmatch(err.Error()); field != nil {
+		return Status(feed.Invalid(feed.Violation{Field: field[1], Description: "is not valid UTF-8"}))
+	}
+	return Status(&feed.Error{Code: feed.CodeInvalid, Message: "the request is not a valid message"})
+}
