@@ -37,9 +37,12 @@ type Shared interface {
 	// where changes are committed.
 	GetTiers(ctx context.Context, since TierVersion) (TierChanges, error)
 
-	// ChangeTier replaces author's history old by next.
+	// ChangeTier replaces author's history old by next, which has a change
+	// more.
 	//
 	// ErrConflict: the history is not old any more; read again.
+	// feed.ErrLate: when it would commit, the new change lies less than
+	// policy.Lead ahead of now; nothing was changed.
 	ChangeTier(ctx context.Context, author feed.UserID, old, next policy.History) error
 
 	// PutSettings replaces the push/pull settings. Before the first call they

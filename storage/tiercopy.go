@@ -97,7 +97,7 @@ func (c *TierCopy) refresh(ctx context.Context) (*TierView, error) {
 	asked := c.clock()
 	changes, err := c.shared.GetTiers(ctx, old.version)
 	if err != nil {
-		if old.version != 0 && c.age(old) < policy.MaxAge {
+		if c.age(old) < policy.MaxAge {
 			return old, nil
 		}
 		return nil, err

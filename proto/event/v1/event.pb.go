@@ -153,9 +153,8 @@ func (x *Chunk) GetLastHash() uint64 {
 type Parked struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PostId        int64                  `protobuf:"varint,1,opt,name=post_id,json=postId,proto3" json:"post_id,omitempty"`
-	AuthorId      int64                  `protobuf:"varint,2,opt,name=author_id,json=authorId,proto3" json:"author_id,omitempty"`
-	Shard         int32                  `protobuf:"varint,3,opt,name=shard,proto3" json:"shard,omitempty"`
-	ViewerIds     []int64                `protobuf:"varint,4,rep,packed,name=viewer_ids,json=viewerIds,proto3" json:"viewer_ids,omitempty"`
+	Shard         int32                  `protobuf:"varint,2,opt,name=shard,proto3" json:"shard,omitempty"`
+	ViewerIds     []int64                `protobuf:"varint,3,rep,packed,name=viewer_ids,json=viewerIds,proto3" json:"viewer_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -193,13 +192,6 @@ func (*Parked) Descriptor() ([]byte, []int) {
 func (x *Parked) GetPostId() int64 {
 	if x != nil {
 		return x.PostId
-	}
-	return 0
-}
-
-func (x *Parked) GetAuthorId() int64 {
-	if x != nil {
-		return x.AuthorId
 	}
 	return 0
 }
@@ -318,13 +310,12 @@ const file_event_v1_event_proto_rawDesc = "" +
 	"\tauthor_id\x18\x02 \x01(\x03R\bauthorId\x12\x1d\n" +
 	"\n" +
 	"first_hash\x18\x03 \x01(\x06R\tfirstHash\x12\x1b\n" +
-	"\tlast_hash\x18\x04 \x01(\x06R\blastHash\"s\n" +
+	"\tlast_hash\x18\x04 \x01(\x06R\blastHash\"V\n" +
 	"\x06Parked\x12\x17\n" +
-	"\apost_id\x18\x01 \x01(\x03R\x06postId\x12\x1b\n" +
-	"\tauthor_id\x18\x02 \x01(\x03R\bauthorId\x12\x14\n" +
-	"\x05shard\x18\x03 \x01(\x05R\x05shard\x12\x1d\n" +
+	"\apost_id\x18\x01 \x01(\x03R\x06postId\x12\x14\n" +
+	"\x05shard\x18\x02 \x01(\x05R\x05shard\x12\x1d\n" +
 	"\n" +
-	"viewer_ids\x18\x04 \x03(\x03R\tviewerIds\"\x96\x01\n" +
+	"viewer_ids\x18\x03 \x03(\x03R\tviewerIds\"\x96\x01\n" +
 	"\bSetAside\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x14\n" +
