@@ -1,0 +1,167 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"skein/fanout/eventlog"
+)
+
+// memTableSize bounds what is held of appends before it is written out; Pebble
+// keeps two at most.
+const memTableSize = 8 << 20
+
+// Open opens the log in folder dir, or makes it, with at least these topics. A
+// topic that exists must have the same number of partitions. The error tells a
+// folder that is in use from one that is damaged.
+func Open(dir string, topics []eventlog.Topic, opts Options) (*Log, error) {
+	opts = opts.withDefaults()
+	for _, t := range topics {
+		if t.Name == "" || t.Partitions < 1 {
+			return nil, fmt.Errorf("event log: topic %q has %d partitions; it needs a name and at least one", t.Name, t.Partitions)
+		}
+	}
+	l := &Log{
+		fate:      &fate{dir: dir, logger: opts.Logger, onFatal: opts.OnFatal},
+		clock:     opts.Clock,
+		logger:    opts.Logger,
+		retention: opts.Retention,
+		topics:    map[string]*topic{},
+		closed:    make(chan struct{}),
+	}
+	var err error
+	if l.db, err = openStore(dir, opts, l.fate); err != nil {
+		return nil, explain(dir, err)
+	}
+	l.live, l.end = context.WithCancelCause(context.Background())
+	if err = l.load(topics); err == nil {
+		err = l.fate.open(l.end)
+	}
+	if err != nil {
+		return nil, explain(dir, errors.Join(err, l.db.Close()))
+	}
+	return l, nil
+}
+
+func openStore(dir string, opts Options, f *fate) (db *pebble.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = recovered(p)
+		}
+	}()
+	return pebble.Open(dir, &pebble.Options{
+		FS:                 opts.FS,
+		FormatMajorVersion: pebble.FormatNewest,
+		MemTableSize:       memTableSize,
+		Logger:             f,
+		EventListener:      f.listener(),
+	})
+}
+
+// errRefused marks the errors of a folder that is sound but not fit.
+var errRefused = errors.New("event log")
+
+// explain says what is wrong with the folder, and what to do.
+func explain(dir string, err error) error {
+	switch {
+	case errors.Is(err, errRefused):
+		return err
+	case errors.Is(err, syscall.EAGAIN), strings.Contains(err.Error(), "lock held by current process"):
+		return fmt.Errorf("the event log in %s is in use by another process: stop that one, or choose another folder: %w", dir, err)
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("cannot open the event log in %s, the disk is full: make room and start again: %w", dir, err)
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("cannot open the event log in %s: see that it is a folder which this user may write: %w", dir, err)
+	default:
+		return fmt.Errorf("the event log in %s is damaged: keep the folder aside, then restore it from a copy, or begin with an empty one: %w", dir, err)
+	}
+}
+
+// load reads what the store knows of the topics, and makes the new ones.
+func (l *Log) load(topics []eventlog.Topic) error {
+	if err := l.checkVersion(); err != nil {
+		return err
+	}
+	known, next, err := l.storedTopics()
+	if err != nil {
+		return err
+	}
+	batch := l.db.NewBatch()
+	defer batch.Close()
+	for _, want := range topics {
+		stored, ok := known[want.Name]
+		if !ok {
+			stored = storedTopic{id: next, partitions: want.Partitions}
+			known[want.Name] = stored
+			next++
+			value := binary.BigEndian.AppendUint32(nil, stored.id)
+			value = binary.BigEndian.AppendUint32(value, uint32(want.Partitions))
+			if err := batch.Set(topicKey(want.Name), value, nil); err != nil {
+				return err
+			}
+		}
+		if stored.partitions != want.Partitions {
+			return fmt.Errorf("%w: topic %q was made with %d partitions, not %d; their number is fixed: ask for %[3]d, or take another name",
+				errRefused, want.Name, stored.partitions, want.Partitions)
+		}
+		if l.topics[want.Name], err = loadTopic(l.db, want.Name, stored); err != nil {
+			return err
+		}
+	}
+	return batch.Commit(pebble.Sync)
+}
+
+// checkVersion accepts a new store, or one of this layout.
+func (l *Log) checkVersion() error {
+	value, closer, err := l.db.Get(versionKey)
+	if err == nil {
+		defer closer.Close()
+		if !bytes.Equal(value, []byte{layoutVersion}) {
+			return fmt.Errorf("%w: the folder %s has layout %v, this program knows %d; use the program that wrote it",
+				errRefused, l.fate.dir, value, layoutVersion)
+		}
+		return nil
+	}
+	if !errors.Is(err, pebble.ErrNotFound) {
+		return err
+	}
+	it, err := l.db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	used := it.First()
+	if err := it.Close(); err != nil {
+		return err
+	}
+	if used {
+		return fmt.Errorf("%w: the folder %s holds another store; choose another folder", errRefused, l.fate.dir)
+	}
+	return l.db.Set(versionKey, []byte{layoutVersion}, pebble.Sync)
+}
+
+type storedTopic struct {
+	id         uint32
+	partitions int
+}
+
+// storedTopics returns the topics of the store and the next free id.
+func (l *Log) storedTopics() (known map[string]storedTopic, next uint32, err error) {
+	known = map[string]storedTopic{}
+	err = scan(l.db, []byte{topicPrefix}, func(key, value []byte) error {
+		if len(value) != 8 {
+			return errShortValue
+		}
+		t := storedTopic{id: binary.BigEndian.Uint32(value), partitions: int(binary.BigEndian.Uint32(value[4:]))}
+		known[string(key[1:])] = t
+		next = max(next, t.id+1)
+		return nil
+	})
+	return known, next, err
+}
