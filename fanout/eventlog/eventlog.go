@@ -91,6 +91,10 @@ type Log interface {
 	// after an error, some may be.
 	Append(ctx context.Context, topic string, records ...Record) error
 
+	// PartitionOf returns the partition to which records with key go. It never
+	// changes, and is -1 for an unknown topic.
+	PartitionOf(topic string, key []byte) int
+
 	// Consume joins a group for a topic and calls handle, in a goroutine of
 	// its own, for each partition that this member is given, again and again
 	// as the membership changes. The context passed to handle ends when the

@@ -1,0 +1,196 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"skein/fanout/eventlog"
+	"skein/feed"
+	"skein/feed/policy"
+	"skein/storage"
+	"skein/timeline"
+)
+
+const (
+	// listPage is how many followers are listed at once.
+	listPage = 4_096
+	// flushViewers is how many viewers the planner gathers before it delivers.
+	flushViewers = 32_768
+)
+
+// plan handles events of new posts: it delivers to few followers at once, cuts
+// many into chunks, and leaves the posts of loud authors to be pulled.
+func (f *Fanout) plan(ctx context.Context, records []eventlog.Record) error {
+	// After the fetch: so the view is at most policy.MaxAge older than the
+	// newest post of the batch, and knows the tier of each.
+	tiers, err := f.cfg.Tiers.View(ctx)
+	if err != nil {
+		return err
+	}
+	events, err := f.decodeEvents(ctx, records)
+	if err != nil {
+		return err
+	}
+	counts, err := f.followerCounts(ctx, events)
+	if err != nil {
+		return err
+	}
+	var small []timeline.Delivery
+	chunks := map[string][]chunk{}
+	viewers := 0
+	for _, e := range events {
+		history := tiers.History(e.Author)
+		f.retier(ctx, tiers.Settings, e.Author, history, counts[e.Author])
+		if history.At(e.Post) == policy.Loud {
+			f.metrics.loud.Inc()
+			continue
+		}
+		if topic := laneOf(counts[e.Author]); topic != "" {
+			chunks[topic] = append(chunks[topic], cut(e, counts[e.Author])...)
+			continue
+		}
+		followers, err := f.listAll(ctx, e.Author)
+		if err != nil {
+			return err
+		}
+		small = append(small, timeline.Delivery{Post: e.Post, Viewers: followers})
+		if viewers += len(followers); viewers >= flushViewers {
+			if err := f.deliver(ctx, small); err != nil {
+				return err
+			}
+			small, viewers = small[:0], 0
+		}
+	}
+	if err := f.deliver(ctx, small); err != nil {
+		return err
+	}
+	return f.appendChunks(ctx, chunks)
+}
+
+// decodeEvents returns the events of records, and sets aside those that are none.
+func (f *Fanout) decodeEvents(ctx context.Context, records []eventlog.Record) ([]storage.Event, error) {
+	events := make([]storage.Event, 0, len(records))
+	for _, r := range records {
+		e, err := decodeCreated(r)
+		if err != nil {
+			if err := f.putAside(ctx, topicPosts, r, err); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		events = append(events, e)
+	}
+	return events, nil
+}
+
+// followerCounts returns the approximate number of followers of each author.
+func (f *Fanout) followerCounts(ctx context.Context, events []storage.Event) (map[feed.UserID]int64, error) {
+	counts := make(map[feed.UserID]int64, len(events))
+	authors := make([]feed.UserID, 0, len(events))
+	for _, e := range events {
+		if _, ok := counts[e.Author]; !ok {
+			counts[e.Author] = 0
+			authors = append(authors, e.Author)
+		}
+	}
+	users, err := f.cfg.Graph.GetUsers(ctx, authors)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range users {
+		counts[u.ID] = u.Followers
+	}
+	return counts, nil
+}
+
+// retier changes the tier of an author whose followers have grown or shrunk past
+// the threshold. The change takes effect later, for all at the same id. That it
+// fails matters little: the next post tries again.
+func (f *Fanout) retier(ctx context.Context, settings policy.Settings, author feed.UserID, history policy.History, followers int64) {
+	tier := settings.Decide(history.Latest(), followers)
+	next := history.Add(policy.Change{From: feed.IDAt(f.cfg.Clock().Add(tierLead)), Tier: tier})
+	if len(next) == len(history) {
+		return
+	}
+	switch err := f.cfg.Graph.ChangeTier(ctx, author, history, next); {
+	case err == nil:
+		f.metrics.tiers.WithLabelValues(tier.String()).Inc()
+		f.cfg.Logger.Info("an author changes tier", "tier", tier, "followers", followers)
+	case errors.Is(err, storage.ErrConflict):
+		// Changed already, by a post that the view at hand does not know of.
+	default:
+		f.cfg.Logger.Warn("an author's tier was not changed; the next post tries again", "err", err)
+	}
+}
+
+// tierLead is how far ahead a change is put: enough for policy.Lead to be left
+// when it commits.
+const tierLead = policy.Lead + policy.MaxSkew
+
+// cut makes the chunks of a post: ranges that tile all hashes, in an order that
+// differs from post to post, so that no follower is always last (F6).
+func cut(e storage.Event, followers int64) []chunk {
+	ranges := feed.Split(int((followers + chunkFollowers - 1) / chunkFollowers))
+	chunks := make([]chunk, len(ranges))
+	order := rand.New(rand.NewPCG(uint64(e.Post), uint64(e.Author))).Perm(len(ranges))
+	for i, j := range order {
+		chunks[i] = chunk{Event: e, hashes: ranges[j]}
+	}
+	return chunks
+}
+
+func (f *Fanout) appendChunks(ctx context.Context, chunks map[string][]chunk) error {
+	if len(chunks) == 0 {
+		return nil
+	}
+	low, err := f.progress.lowAfter(ctx, topicPosts)
+	if err != nil {
+		return err
+	}
+	for topic, list := range chunks {
+		records := make([]eventlog.Record, len(list))
+		for i, c := range list {
+			records[i] = chunkRecord(c, low)
+		}
+		if err := f.cfg.Log.Append(ctx, topic, records...); err != nil {
+			return fmt.Errorf("append chunks: %w", err)
+		}
+	}
+	return nil
+}
+
+// listAll lists the followers of an author who has few.
+func (f *Fanout) listAll(ctx context.Context, author feed.UserID) ([]feed.UserID, error) {
+	var all []feed.UserID
+	err := f.eachPage(ctx, author, feed.AllHashes, func(page []feed.UserID) error {
+		all = append(all, page...)
+		return nil
+	})
+	return all, err
+}
+
+// eachPage lists followers page by page. A page is valid until each returns.
+func (f *Fanout) eachPage(ctx context.Context, author feed.UserID, hashes feed.HashRange, each func([]feed.UserID) error) error {
+	buf := make([]feed.UserID, 0, 512)
+	for {
+		page, err := f.cfg.Graph.ListFollowers(ctx, author, hashes, listPage, buf[:0])
+		if err != nil {
+			return err
+		}
+		if len(page) > 0 {
+			if err := each(page); err != nil {
+				return err
+			}
+		}
+		if len(page) < listPage {
+			return nil
+		}
+		last := page[len(page)-1].Hash()
+		if last == hashes.Last {
+			return nil
+		}
+		hashes.First, buf = last+1, page
+	}
+}

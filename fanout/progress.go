@@ -1,0 +1,142 @@
+package fanout
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"skein/feed"
+)
+
+// refreshEvery is how often the top is computed.
+const refreshEvery = 200 * time.Millisecond
+
+// flow is the way of work through the log, in the order in which it is asked what
+// is pending: work that moves on while we ask is then met at least once.
+var flow = []string{topicPosts, topicLarge, topicBulk, topicParked}
+
+// progress knows how far delivery got. Its answers may be old but never too high:
+// the top only rises, so an old one is merely cautious.
+type progress struct {
+	cfg     Config
+	metrics *metrics
+	now     atomic.Pointer[progressView]
+	aside   asideList // owned by the goroutine that refreshes
+}
+
+// progressView is immutable.
+type progressView struct {
+	tops  []feed.PostID // by shard
+	aside []feed.Ref
+}
+
+func newProgress(cfg Config, m *metrics) *progress {
+	p := &progress{cfg: cfg, metrics: m, aside: asideList{log: cfg.Log}}
+	p.now.Store(&progressView{tops: make([]feed.PostID, cfg.Timelines.Shards())})
+	return p
+}
+
+func (p *progress) top(shard int) feed.PostID {
+	if tops := p.now.Load().tops; shard >= 0 && shard < len(tops) {
+		return tops[shard]
+	}
+	return 0
+}
+
+func (p *progress) setAside() []feed.Ref { return p.now.Load().aside }
+
+// run refreshes until ctx ends.
+func (p *progress) run(ctx context.Context) {
+	tick := time.NewTicker(refreshEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		err := p.refresh(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && !failing {
+			p.cfg.Logger.Warn("cannot tell how far delivery got; readers pull what is newer than they know", "err", err)
+		}
+		failing = err != nil
+	}
+}
+
+// refresh computes the top of each shard: the least post that is anywhere on its
+// way. What is set aside is read first and last, since a replay takes a post from
+// the end of the way back into its middle.
+func (p *progress) refresh(ctx context.Context) error {
+	before, err := p.aside.refresh(ctx)
+	if err != nil {
+		return err
+	}
+	low, err := p.lowAfter(ctx, topicBulk)
+	if err != nil {
+		return err
+	}
+	view := &progressView{tops: make([]feed.PostID, p.cfg.Timelines.Shards())}
+	parked, err := p.cfg.Log.Pending(ctx, group, topicParked)
+	if err != nil {
+		return err
+	}
+	count := int64(0)
+	for _, pending := range parked {
+		count += pending.Count
+	}
+	p.metrics.pending(topicParked, count)
+	if view.aside, err = p.aside.refresh(ctx); err != nil {
+		return err
+	}
+	if len(before) > 0 {
+		view.aside = slices.Concat(view.aside, before)
+		slices.SortFunc(view.aside, func(a, b feed.Ref) int { return compareNewest(a.Post, b.Post) })
+		view.aside = slices.Compact(view.aside)
+	}
+	low = min(low, p.aside.rest)
+	for shard := range view.tops {
+		view.tops[shard] = low
+		partition := p.cfg.Log.PartitionOf(topicParked, shardKey(shard))
+		for _, pending := range parked {
+			if pending.Partition == partition {
+				view.tops[shard] = min(low, pending.Low)
+			}
+		}
+	}
+	p.now.Store(view)
+	return nil
+}
+
+// lowAfter returns a lower bound of the posts in the outbox and in the topics of
+// the flow up to and including last, and of all that will ever get there.
+func (p *progress) lowAfter(ctx context.Context, last string) (feed.PostID, error) {
+	// Before the outbox is asked: a post that commits later is newer than this.
+	low := settledID(p.cfg.Clock())
+	oldest, err := p.cfg.Posts.OldestEvent(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("ask the outbox: %w", err)
+	}
+	low = min(low, oldest)
+	for _, topic := range flow {
+		pending, err := p.cfg.Log.Pending(ctx, group, topic)
+		if err != nil {
+			return 0, fmt.Errorf("ask the log what is pending of %s: %w", topic, err)
+		}
+		count := int64(0)
+		for _, p := range pending {
+			low = min(low, p.Low)
+			count += p.Count
+		}
+		p.metrics.pending(topic, count)
+		if topic == last {
+			break
+		}
+	}
+	return low, nil
+}

@@ -1,0 +1,106 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"skein/fanout/eventlog"
+	"skein/feed"
+	"skein/timeline"
+)
+
+// deliverChunks handles the chunks of a topic: it lists the followers of each
+// where the edges are committed, and delivers to those who have a timeline.
+func (f *Fanout) deliverChunks(topic string) func(context.Context, []eventlog.Record) error {
+	return func(ctx context.Context, records []eventlog.Record) error {
+		for _, r := range records {
+			c, err := decodeChunk(r)
+			if err != nil {
+				err = f.putAside(ctx, topic, r, err)
+			} else {
+				err = f.deliverChunk(ctx, c)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func (f *Fanout) deliverChunk(ctx context.Context, c chunk) error {
+	return f.eachPage(ctx, c.Author, c.hashes, func(page []feed.UserID) error {
+		return f.deliver(ctx, []timeline.Delivery{{Post: c.Post, Viewers: page}})
+	})
+}
+
+// deliver writes entries, counts them, and parks what a failing shard did not
+// take.
+func (f *Fanout) deliver(ctx context.Context, deliveries []timeline.Delivery) error {
+	if len(deliveries) == 0 {
+		return nil
+	}
+	outcome, err := f.cfg.Timelines.Deliver(ctx, deliveries)
+	if err != nil {
+		return err
+	}
+	f.metrics.count(outcome)
+	if len(outcome.Undelivered) == 0 {
+		return nil
+	}
+	return f.park(ctx, outcome.Undelivered)
+}
+
+// park puts deliveries into the log under their shard. Their records are done
+// then, and the other shards go on.
+func (f *Fanout) park(ctx context.Context, undelivered []timeline.Undelivered) error {
+	low, err := f.progress.lowAfter(ctx, topicBulk)
+	if err != nil {
+		return err
+	}
+	var records []eventlog.Record
+	for _, u := range undelivered {
+		f.cfg.Logger.Warn("a shard of the timelines fails; its deliveries are parked", "shard", u.Shard, "err", u.Err)
+		for _, d := range u.Deliveries {
+			records = append(records, parkedRecord(parked{post: d.Post, shard: u.Shard, viewers: d.Viewers}, low))
+		}
+	}
+	if err := f.cfg.Log.Append(ctx, topicParked, records...); err != nil {
+		return fmt.Errorf("park deliveries: %w", err)
+	}
+	return nil
+}
+
+var errShardFails = errors.New("the shard still fails")
+
+// deliverParked tries parked deliveries again. They are never parked twice: a
+// shard that fails holds up its partition alone, until it works.
+func (f *Fanout) deliverParked(ctx context.Context, records []eventlog.Record) error {
+	for _, r := range records {
+		err := f.deliverParkedRecord(ctx, r)
+		if errors.Is(err, errMalformed) {
+			err = f.putAside(ctx, topicParked, r, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Fanout) deliverParkedRecord(ctx context.Context, r eventlog.Record) error {
+	p, err := decodeParked(r)
+	if err != nil {
+		return err
+	}
+	outcome, err := f.cfg.Timelines.Deliver(ctx, []timeline.Delivery{{Post: p.post, Viewers: p.viewers}})
+	if err != nil {
+		return err
+	}
+	f.metrics.count(outcome)
+	if len(outcome.Undelivered) > 0 {
+		return feed.Unavailable("deliver to a shard", fmt.Errorf("%w: shard %d: %w", errShardFails, p.shard, outcome.Undelivered[0].Err))
+	}
+	return nil
+}
