@@ -1,0 +1,64 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const unknown = "unknown"
+
+func known(s *string) string {
+	if s == nil {
+		return unknown
+	}
+	return *s
+}
+
+// plain makes a name of the file one for people.
+func plain(name string) string { return strings.ReplaceAll(name, "_", " ") }
+
+// integer groups digits by three.
+func integer(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// quantity shows a number with its unit: to the digit from 100 on, since more
+// would only be noise, with up to two decimals below.
+func quantity(value *float64, unit string) string {
+	switch {
+	case value == nil:
+		return unknown
+	case unit == "s":
+		return duration(value)
+	}
+	number := strconv.FormatFloat(math.Round(*value*100)/100, 'f', -1, 64)
+	if size := math.Abs(*value); size >= 100 && size < math.MaxInt64 {
+		number = integer(int64(math.Round(*value)))
+	}
+	return strings.TrimSpace(number + " " + strings.TrimPrefix(unit, "1")) // 7 /s, not 7 1/s
+}
+
+// duration shows seconds in the unit that suits them, to three digits.
+func duration(seconds *float64) string {
+	if seconds == nil {
+		return "–"
+	}
+	// The unit is that of the rounded number: 999.9996 ms is 1 s.
+	s, _ := strconv.ParseFloat(strconv.FormatFloat(*seconds, 'g', 3, 64), 64)
+	switch {
+	case s < 0.001:
+		return fmt.Sprintf("%.3g µs", s*1e6)
+	case s < 1:
+		return fmt.Sprintf("%.3g ms", s*1e3)
+	case s < 60:
+		return fmt.Sprintf("%.3g s", s)
+	}
+	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
+}
