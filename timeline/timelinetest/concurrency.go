@@ -1,0 +1,216 @@
+package timelinetest
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"skein/feed"
+	"skein/timeline"
+)
+
+var concurrencyCases = []testCase{
+	{name: "F1/ConcurrentDeliveriesAllArrive", run: concurrentDeliveries},
+	{name: "T7/ConcurrentBuildersOneWins", run: concurrentBuilders},
+	{name: "T7/RebuildsRaceWithDeliveries", run: rebuildsRace},
+	{name: "T4/ConcurrentActsAllShow", run: concurrentActs},
+}
+
+// together runs f n times at once, with its number, and waits for all.
+func together(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { f(i) })
+	}
+	wg.Wait()
+}
+
+// concurrentDeliveries: chunks overlap and repeat, readers read; nothing is lost.
+func concurrentDeliveries(t *testing.T, e Engine) {
+	const viewers, workers, posts = 100, 8, 240
+	p := open(t, e, Options{Cap: posts})
+	ids := make([]feed.UserID, viewers)
+	for i := range ids {
+		ids[i] = feed.UserID(i + 1)
+	}
+	p.live(ids...)
+	together(workers, func(w int) {
+		// Each post is delivered by two workers.
+		for n := 1; n <= posts; n++ {
+			if n%workers != w && (n+1)%workers != w {
+				continue
+			}
+			if _, err := p.store.Deliver(p.ctx, []timeline.Delivery{{Post: p.post(n), Viewers: ids}}); err != nil {
+				t.Errorf("Deliver: %v", err)
+			}
+			if _, err := p.store.Read(p.ctx, timeline.Query{Viewer: ids[n%viewers], Before: feed.MaxPostID, Limit: 5, Life: life}); err != nil {
+				t.Errorf("Read: %v", err)
+			}
+		}
+	})
+	for _, v := range ids {
+		p.isComplete(v, posts)
+	}
+}
+
+func concurrentBuilders(t *testing.T, e Engine) {
+	const builders = 8
+	p := open(t, e, Options{Cap: 100})
+	for v := feed.UserID(1); v <= 20; v++ {
+		var tokens [builders]timeline.Token
+		together(builders, func(i int) {
+			token, ok, err := p.store.Create(p.ctx, v, life)
+			if err != nil {
+				t.Errorf("Create: %v", err)
+			}
+			if ok {
+				tokens[i] = token
+			}
+		})
+		won := slices.DeleteFunc(tokens[:], func(token timeline.Token) bool { return token == 0 })
+		if len(won) != 1 {
+			t.Fatalf("%d of %d builders won", len(won), builders)
+		}
+		if !p.finish(v, won[0], 0, 3) {
+			t.Fatal("the winner's Finish did not take")
+		}
+		p.shows(v, 0, 3)
+	}
+}
+
+// rebuildsRace is T1 under everything at once: a post is stored, then delivered;
+// timelines vanish and are rebuilt from what is stored. In the end each timeline
+// that is live holds every post above its bottom.
+func rebuildsRace(t *testing.T, e Engine) {
+	const viewers, posters, builders, posts, limit = 8, 4, 4, 400, 40
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	p := open(t, e, Options{Cap: limit})
+	ids := make([]feed.UserID, viewers)
+	for i := range ids {
+		ids[i] = feed.UserID(i + 1)
+	}
+	stored := new(storage)
+	posting, building := make(chan struct{}), sync.WaitGroup{}
+	for i := range builders {
+		building.Go(func() {
+			random := rand.New(rand.NewPCG(seed, uint64(i)))
+			for {
+				select {
+				case <-posting:
+					return
+				default:
+					if err := p.rebuild(stored, ids[random.IntN(viewers)], random.IntN(3) == 0); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	together(posters, func(i int) {
+		for n := i + 1; n <= posts; n += posters {
+			stored.add(n)
+			if _, err := p.store.Deliver(p.ctx, []timeline.Delivery{{Post: p.post(n), Viewers: ids}}); err != nil {
+				t.Errorf("Deliver: %v", err)
+			}
+		}
+	})
+	close(posting)
+	building.Wait()
+	live := 0
+	for _, v := range ids {
+		page := p.read(v)
+		if page.State != timeline.Live {
+			continue
+		}
+		live++
+		want := stored.above(p.number(page.Bottom))
+		if got := p.numbers(page.Entries); !slices.Equal(got, want) {
+			t.Errorf("timeline of %d: %v, want %v above %d", v, got, want, p.number(page.Bottom))
+		}
+	}
+	if live == 0 {
+		t.Log("every timeline was dropped last; nothing was compared")
+	}
+}
+
+// rebuild builds a timeline from what is stored, after dropping it or over what
+// there is.
+func (p probe) rebuild(s *storage, v feed.UserID, drop bool) error {
+	if drop {
+		if err := p.store.Drop(p.ctx, v); err != nil {
+			return err
+		}
+	}
+	token, ok, err := p.store.Create(p.ctx, v, life)
+	if err != nil || !ok {
+		return err
+	}
+	scan, bottom := s.newest(30)
+	_, err = p.store.Finish(p.ctx, v, token, p.rebuilt(scan...), p.post(bottom), 1)
+	return err
+}
+
+// storage is what the posts of the race are kept in.
+type storage struct {
+	mu struct {
+		sync.Mutex
+		posts []int
+	}
+}
+
+func (s *storage) add(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.posts = append(s.mu.posts, n)
+}
+
+// above lists the posts above n, newest first.
+func (s *storage) above(n int) []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := slices.DeleteFunc(slices.Clone(s.mu.posts), func(post int) bool { return post <= n })
+	slices.Sort(found)
+	slices.Reverse(found)
+	return found
+}
+
+// newest lists the newest posts, and the one above which that is all.
+func (s *storage) newest(limit int) (posts []int, bottom int) {
+	found := s.above(0)
+	if len(found) <= limit {
+		return found, 0
+	}
+	return found[:limit], found[limit]
+}
+
+func concurrentActs(t *testing.T, e Engine) {
+	const workers, acts = 4, 50
+	p := open(t, e, Options{Cap: 100})
+	p.live(1)
+	start := p.read(1).Deletes
+	together(workers, func(w int) {
+		seen := map[uint64]bool{}
+		for n := range acts {
+			if err := p.store.Announce(p.ctx, timeline.Act{Viewer: 1, Deleted: p.post(w*acts + n)}); err != nil {
+				t.Errorf("Announce: %v", err)
+			}
+			page, err := p.store.Read(p.ctx, timeline.Query{Viewer: 1, Before: feed.MaxPostID, Limit: 1, Life: life})
+			if err != nil || seen[page.Acts] {
+				t.Errorf("acts %d after an act: read before it, or %v", page.Acts, err)
+			}
+			seen[page.Acts] = true
+		}
+	})
+	got, err := p.store.DeletedSince(p.ctx, start)
+	if err != nil || !got.Known {
+		t.Fatalf("DeletedSince: %+v, %v", got, err)
+	}
+	slices.Sort(got.Posts)
+	if n := len(slices.Compact(got.Posts)); n != workers*acts || p.read(1).Deletes != start+workers*acts {
+		t.Fatalf("%d deletes known, %d counted, want %d", n, p.read(1).Deletes-start, workers*acts)
+	}
+}
