@@ -1,0 +1,84 @@
+package loadgen
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	feedv1 "skein/proto/feed/v1"
+)
+
+const (
+	// importStreams send the graph at once, so that one can encode while
+	// another's message is written.
+	importStreams = 4
+	// importBatch is the most that a message may hold.
+	importBatch = 10_000
+)
+
+// importGraph makes the users and follows of the graph; those that exist
+// already are no error.
+func (r *run) importGraph(ctx context.Context) error {
+	r.cfg.Progress.Stage("import", r.audience.Follows())
+	g, ctx := errgroup.WithContext(ctx)
+	for i := range importStreams {
+		g.Go(func() error { return r.importPart(ctx, i) })
+	}
+	g.Go(func() error { return r.createLonely(ctx) })
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("the graph was not loaded: %w", err)
+	}
+	return nil
+}
+
+// importPart sends the follows of every importStreams-th viewer.
+func (r *run) importPart(ctx context.Context, part int) error {
+	stream, err := r.fleet.next().graph.ImportFollows(ctx)
+	if err != nil {
+		return err
+	}
+	buffer := make([]feedv1.FollowEdge, importBatch)
+	message := &feedv1.ImportFollowsRequest{Follows: make([]*feedv1.FollowEdge, 0, importBatch)}
+	send := func() bool {
+		sent := len(message.Follows)
+		err = stream.Send(message) // has encoded it when it returns
+		message.Follows = message.Follows[:0]
+		r.cfg.Progress.Add(int64(sent))
+		return err == nil
+	}
+	for i := part; i < r.audience.Users() && err == nil; i += importStreams {
+		viewer := uint32(i)
+		for _, author := range r.audience.Following(viewer) {
+			e := &buffer[len(message.Follows)]
+			e.ViewerId, e.AuthorId = int64(r.audience.ID(viewer)), int64(r.audience.ID(author))
+			message.Follows = append(message.Follows, e)
+			if len(message.Follows) == importBatch && !send() {
+				break
+			}
+		}
+	}
+	if err == nil && len(message.Follows) > 0 {
+		send()
+	}
+	// A Send that failed only says EOF; the reason comes here.
+	_, err = stream.CloseAndRecv()
+	return err
+}
+
+// createLonely makes the users who follow nobody and whom nobody follows.
+func (r *run) createLonely(ctx context.Context) error {
+	for i := range r.audience.Users() {
+		u := uint32(i)
+		if r.audience.FollowerCount(u) > 0 || len(r.audience.Following(u)) > 0 {
+			continue
+		}
+		_, err := r.fleet.next().graph.CreateUser(ctx, &feedv1.CreateUserRequest{Id: int64(r.audience.ID(u))})
+		if err != nil && status.Code(err) != codes.AlreadyExists {
+			return err
+		}
+	}
+	return nil
+}

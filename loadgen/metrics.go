@@ -1,0 +1,95 @@
+package loadgen
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+)
+
+// scrapeWithin bounds the reading of all servers' metrics.
+const scrapeWithin = 5 * time.Second
+
+// scrape is what the servers' metrics said at one moment, summed over servers.
+// A metric that is not there is not in sums.
+type scrape struct {
+	at      time.Time
+	sums    map[string]float64
+	engines map[string]string // labels of skein_build_info
+}
+
+// scrape reads the metrics, if it was told where. One that cannot be read makes
+// everything unknown, since half a sum is no figure.
+func (r *run) scrape(ctx context.Context) scrape {
+	s := scrape{at: time.Now(), sums: map[string]float64{}, engines: map[string]string{}}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), scrapeWithin)
+	defer cancel()
+	for _, url := range r.cfg.Metrics {
+		if err := s.read(ctx, url); err != nil {
+			r.cfg.Progress.Note("metrics of %s are not used: %v", url, err)
+			return scrape{at: s.at}
+		}
+	}
+	return s
+}
+
+func (s *scrape) read(ctx context.Context, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("it answered %s", answer.Status)
+	}
+	var parser expfmt.TextParser
+	families, err := parser.TextToMetricFamilies(answer.Body)
+	if err != nil {
+		return err
+	}
+	for name, family := range families {
+		s.add(name, family)
+	}
+	return nil
+}
+
+func (s *scrape) add(name string, family *dto.MetricFamily) {
+	for _, m := range family.GetMetric() {
+		if name == "skein_build_info" {
+			for _, label := range m.GetLabel() {
+				s.engines[label.GetName()] = label.GetValue()
+			}
+		}
+		// At most one of these is there.
+		s.sums[name] += m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue()
+	}
+}
+
+// known returns the sum of a metric, nil if it is not known.
+func (s scrape) known(name string) *float64 {
+	v, ok := s.sums[name]
+	if !ok {
+		return nil
+	}
+	return &v
+}
+
+// since returns by how much a counter grew, nil if that is not known.
+func (s scrape) since(before scrape, name string) *float64 {
+	was, is := before.known(name), s.known(name)
+	if is == nil {
+		return nil
+	}
+	v := *is
+	if was != nil {
+		v -= *was
+	}
+	return &v
+}
