@@ -1,0 +1,93 @@
+package storagetest
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"skein/feed"
+	"skein/storage"
+)
+
+var newestCases = []testCase{
+	{"Newest_AgainstBruteForce", newestAgainstModel},
+	{"Newest_NothingAsked", newestOfNothing},
+	{"Newest_ReadsYourWrites", newestAfterWrite},
+}
+
+// newestAgainstModel draws ranges and limits over a fixed set of posts.
+func newestAgainstModel(t *testing.T, s Stores) {
+	const authors = 6
+	w := newWriter(s.Posts)
+	var refs []feed.Ref
+	for i := range 120 {
+		author := feed.UserID(i*i%authors + 1)
+		refs = append(refs, feed.Ref{Post: w.mustCreate(t, author, text(i)).ID, Author: author})
+	}
+	for i := 0; i < len(refs); i += 7 {
+		must(t, s.Posts.DeletePost(bg, refs[i].Author, refs[i].Post))
+		refs = slices.Delete(refs, i, i+1)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		bound := rapid.Custom(func(t *rapid.T) feed.PostID {
+			id := rapid.SampledFrom(refs).Draw(t, "near").Post
+			return rapid.SampledFrom([]feed.PostID{id - 1, id, id + 1, 0, 1, feed.MaxPostID}).Draw(t, "bound")
+		})
+		ranges := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) storage.Range {
+			return storage.Range{
+				Author: feed.UserID(rapid.IntRange(1, authors+1).Draw(t, "author")),
+				First:  bound.Draw(t, "first"), Before: bound.Draw(t, "before"),
+			}
+		}), 0, 12).Draw(t, "ranges")
+		limit := rapid.IntRange(0, 40).Draw(t, "limit")
+		got, err := s.Posts.Newest(bg, slices.Clone(ranges), limit)
+		must(t, err)
+		wantEqual(t, "newest", got, bruteForce(refs, ranges, limit))
+	})
+}
+
+// bruteForce is the definition of Newest.
+func bruteForce(refs []feed.Ref, ranges []storage.Range, limit int) []feed.Ref {
+	var found []feed.Ref
+	for _, ref := range refs {
+		if slices.ContainsFunc(ranges, func(r storage.Range) bool {
+			return r.Author == ref.Author && r.First <= ref.Post && ref.Post < r.Before
+		}) {
+			found = append(found, ref)
+		}
+	}
+	slices.SortFunc(found, func(a, b feed.Ref) int { return cmp.Compare(b.Post, a.Post) })
+	return found[:min(limit, len(found))]
+}
+
+func newestOfNothing(t *testing.T, s Stores) {
+	newWriter(s.Posts).mustCreate(t, 1, text(1))
+	for _, ranges := range [][]storage.Range{nil, everything(2), {{Author: 1, First: 5, Before: 5}}} {
+		if got := result(s.Posts.Newest(bg, ranges, 10))(t); len(got) > 0 {
+			t.Fatalf("%+v has %+v, want nothing", ranges, got)
+		}
+	}
+}
+
+func newestAfterWrite(t *testing.T, s Stores) {
+	w := newWriter(s.Posts)
+	must(t, together(8, func(i int) error {
+		author := feed.UserID(i + 1)
+		for range 20 {
+			post, err := w.create(author, text(i), "")
+			if err != nil {
+				return err
+			}
+			got, err := s.Posts.Newest(bg, everything(author), 1)
+			if err != nil {
+				return err
+			}
+			if len(got) != 1 || got[0].Post != post.ID {
+				t.Errorf("author %d: newest is %v, want %d", author, got, post.ID)
+			}
+		}
+		return nil
+	}))
+}
