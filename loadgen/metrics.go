@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -27,17 +28,25 @@ func (r *run) scrape(ctx context.Context) scrape {
 	s := scrape{at: time.Now(), sums: map[string]float64{}, engines: map[string]string{}}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), scrapeWithin)
 	defer cancel()
-	for _, url := range r.cfg.Metrics {
-		if err := s.read(ctx, url); err != nil {
-			r.cfg.Progress.Note("metrics of %s are not used: %v", url, err)
+	for _, address := range r.cfg.Metrics {
+		if err := s.read(ctx, address); err != nil {
+			r.cfg.Progress.Note("the metrics are not used: %v", err)
 			return scrape{at: s.at}
 		}
 	}
 	return s
 }
 
-func (s *scrape) read(ctx context.Context, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+// read adds the metrics of one server; without a path, they are at /metrics.
+func (s *scrape) read(ctx context.Context, address string) error {
+	where, err := url.Parse(address)
+	if err != nil {
+		return err
+	}
+	if where.Path == "" || where.Path == "/" {
+		where.Path = "/metrics"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, where.String(), nil)
 	if err != nil {
 		return err
 	}
@@ -47,7 +56,7 @@ func (s *scrape) read(ctx context.Context, url string) error {
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answered %s", answer.Status)
+		return fmt.Errorf("%s answered %s", where, answer.Status)
 	}
 	var parser expfmt.TextParser
 	families, err := parser.TextToMetricFamilies(answer.Body)

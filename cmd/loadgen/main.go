@@ -1,0 +1,74 @@
+// Command loadgen loads a Skein server and proves what it answers; `loadgen
+// demo` starts the server first. It binds flags to package loadgen, shows how
+// far a run is, and writes the report; everything else is there.
+//
+// It exits with 0 when the run was clean, 1 when a check was violated, a call
+// failed that should not, or the run could not be finished, and 2 when it was
+// called wrongly.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"skein/loadgen"
+)
+
+const (
+	exitClean = 0
+	exitFault = 1
+	exitUsage = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal ends the run in good order; the next one kills.
+	context.AfterFunc(ctx, stop)
+	os.Exit((&program{stdout: os.Stdout, stderr: os.Stderr}).run(ctx, os.Args[1:]))
+}
+
+// program is one run of the command line. The report goes to stdout, all else
+// to stderr.
+type program struct {
+	stdout, stderr io.Writer
+}
+
+// run does what args say and returns the exit code.
+func (p *program) run(ctx context.Context, args []string) int {
+	root := p.command()
+	// What cobra finds wrong, it finds before it runs anything.
+	began := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
+	root.SetArgs(args)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	command, err := root.ExecuteContextC(ctx)
+	switch {
+	case err == nil:
+		return exitClean
+	case !began || errors.Is(err, loadgen.ErrConfig):
+		fmt.Fprintf(p.stderr, "loadgen: %v\nSee %s --help.\n", err, command.CommandPath())
+		return exitUsage
+	default:
+		fmt.Fprintf(p.stderr, "loadgen: %v\n", err)
+		return exitFault
+	}
+}
+
+func (p *program) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "loadgen",
+		Short:         "Load a Skein server, and prove what it answers",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.AddCommand(p.runCommand(), p.demoCommand())
+	return root
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"skein/loadgen"
+)
+
+// options are what a command is told: what to run, and where to put the report.
+type options struct {
+	loadgen.Config
+	out string
+}
+
+// bindLoad binds the flags that every run has; their defaults are what o holds.
+func (o *options) bindLoad(f *pflag.FlagSet) {
+	f.StringVar(&o.Graph, "graph", o.Graph, "`file` with a SNAP edge list (may be gzipped), or synthetic")
+	f.BoolVar(&o.GraphOptions.Reverse, "reverse", false, "the file's lines are author, follower")
+	f.BoolVar(&o.GraphOptions.Undirected, "undirected", false, "each line of the file is a follow in both directions")
+	f.BoolVar(&o.GraphOptions.SkipBad, "skip-bad", false, "count malformed lines of the file instead of refusing it")
+	f.IntVar(&o.Users, "users", o.Users, "users of a synthetic graph")
+	f.Int64Var(&o.Follows, "follows", o.Follows, "follows of a synthetic graph, about")
+	f.IntVar(&o.Celebrities, "celebrities", o.Celebrities, "how many of the most followed users post the burst")
+	f.Float64Var(&o.CelebrityShare, "celebrity-share", o.CelebrityShare, "share of a synthetic graph's users that follow each celebrity")
+	f.Float64Var(&o.Rate, "rate", o.Rate, "calls a second, without the burst")
+	f.Float64Var(&o.ReadShare, "read-share", o.ReadShare, "share of the calls that read a home timeline")
+	f.IntVar(&o.Burst, "burst", o.Burst, "posts in the spike's burst, of all celebrities together")
+	f.IntVar(&o.Sample, "sample", o.Sample, "viewers to check; 0: all up to 50,000, of more users 5,000")
+	f.DurationVar(&o.Duration, "duration", o.Duration, "how long to load")
+	f.DurationVar(&o.LagBound, "lag-bound", o.LagBound, "a post acknowledged longer ago than this may not be missing")
+	f.DurationVar(&o.CallTimeout, "call-timeout", o.CallTimeout, "when to give up a call")
+	f.IntVar(&o.InFlight, "in-flight", o.InFlight, "calls of the load that may wait for the target at once")
+	f.Uint64Var(&o.Seed, "seed", o.Seed, "repeats the graph and the choice of every call")
+	f.StringVar(&o.out, "out", o.out, "`folder` for report.json")
+}
+
+func (p *program) runCommand() *cobra.Command {
+	o := options{Config: loadgen.DefaultConfig(), out: filepath.Join("out", "loadgen")}
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Load a server that is running, and check it",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.loadAndReport(c.Context(), o)
+		},
+	}
+	o.bindLoad(c.Flags())
+	c.Flags().StringArrayVar(&o.Targets, "target", o.Targets, "`address` of a server's gRPC API; repeat it for round robin")
+	c.Flags().StringArrayVar(&o.Metrics, "metrics", o.Metrics, "`URL` of a server's metrics, for what the API does not tell; repeatable")
+	c.Flags().StringVar((*string)(&o.Workload), "workload", string(o.Workload), "steady, or spike")
+	return c
+}
+
+// loadAndReport runs o, prints the table, and writes report.json, also of a run
+// that was interrupted or went wrong on its way.
+func (p *program) loadAndReport(ctx context.Context, o options) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return fmt.Errorf("%w: --out: %w", loadgen.ErrConfig, err)
+	}
+	shown := newProgress(p.stderr)
+	o.Progress = shown
+	rep, err := loadgen.Run(ctx, o.Config)
+	shown.end()
+	if rep == nil {
+		return err
+	}
+	path := filepath.Join(o.out, "report.json")
+	wrote := rep.Write(path)
+	tabled := rep.Table(p.stdout)
+	if wrote == nil {
+		fmt.Fprintf(p.stdout, "\nThe whole report: %s\n", path)
+	}
+	return errors.Join(err, wrote, tabled)
+}
