@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"skein/cmd/internal/engines"
+	"skein/feed/policy"
+)
+
+func (p *program) policyCommand() *cobra.Command {
+	config := DefaultConfig()
+	settings := config.settings()
+	cmd := &cobra.Command{
+		Use:   "policy",
+		Short: "Show or set who is pushed and who is pulled",
+		Long: `Show or set the push/pull settings, which live in storage. With the embedded
+engine that means that no server may run on the data directory meanwhile.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return usageError{errors.New("policy wants show or set")}
+		},
+	}
+	for _, name := range []string{"config", "data-dir", "graph"} {
+		cmd.PersistentFlags().AddFlag(settings.Lookup(name))
+	}
+	open := func() (*engines.Set, error) {
+		if err := load(settings, p.environ); err != nil {
+			return nil, usageError{err}
+		}
+		if err := config.Validate(); err != nil {
+			return nil, usageError{err}
+		}
+		log := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		return engines.OpenGraph(config.Engines, engines.Options{Clock: time.Now, Logger: log})
+	}
+	cmd.AddCommand(policyShow(open), policySet(open))
+	return cmd
+}
+
+func policyShow(open func() (*engines.Set, error)) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show",
+		Short: "Show the settings",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return changePolicy(cmd, open, func(*policy.Settings) {})
+		},
+	}
+}
+
+func policySet(open func() (*engines.Set, error)) *cobra.Command {
+	var mode modeFlag
+	var loudAt int64
+	cmd := &cobra.Command{
+		Use:   "set",
+		Short: "Set --mode, --loud-at or both",
+		Args:  cobra.NoArgs,
+	}
+	cmd.Flags().Var(&mode, "mode", "push everybody, pull everybody, or decide by the followers: push, pull, hybrid")
+	cmd.Flags().Int64Var(&loudAt, "loud-at", policy.DefaultSettings.LoudAt, "followers from which on an author is pulled (hybrid)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		hasMode, hasLoudAt := cmd.Flags().Changed("mode"), cmd.Flags().Changed("loud-at")
+		switch {
+		case !hasMode && !hasLoudAt:
+			return usageError{errors.New("policy set wants --mode, --loud-at or both")}
+		case loudAt < 1:
+			return usageError{fmt.Errorf("loud-at is %d; at least 1", loudAt)}
+		}
+		return changePolicy(cmd, open, func(s *policy.Settings) {
+			if hasMode {
+				s.Mode = policy.Mode(mode)
+			}
+			if hasLoudAt {
+				s.LoudAt = loudAt
+			}
+		})
+	}
+	return cmd
+}
+
+// changePolicy lets change edit the stored settings, writes them if they
+// changed, and prints them.
+func changePolicy(cmd *cobra.Command, open func() (*engines.Set, error), change func(*policy.Settings)) (err error) {
+	set, err := open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, set.Close()) }()
+	ctx := context.Background()
+	tiers, err := set.Graph.GetTiers(ctx, 0)
+	if err != nil {
+		return err
+	}
+	settings := tiers.Settings
+	change(&settings)
+	if settings != tiers.Settings {
+		if err := set.Graph.PutSettings(ctx, settings); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "mode %s, loud at %d followers, quiet again below %d\n",
+		settings.Mode, settings.LoudAt, settings.QuietBelow())
+	return err
+}
+
+// modeFlag is a policy.Mode as a flag.
+type modeFlag policy.Mode
+
+var _ pflag.Value = (*modeFlag)(nil)
+
+func (m *modeFlag) String() string { return policy.Mode(*m).String() }
+func (m *modeFlag) Type() string   { return "mode" }
+
+func (m *modeFlag) Set(text string) error {
+	mode, err := policy.ParseMode(text)
+	*m = modeFlag(mode)
+	return err
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	config := DefaultConfig()
+	settings := config.settings()
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Run the server: the gRPC API, the fan-out behind it, and the embedded engines.
+
+Each setting may be given as a flag, else in the environment (SKEIN_DATA_DIR for
+--data-dir; SKEIN_DATA_DIR_FILE names a file that holds the value), else in the
+YAML file of --config (data-dir: ...).
+
+SIGTERM and SIGINT stop it: it finishes what is in work, for as long as --drain
+says, and exits with 0. A second signal stops it at once. Nothing acknowledged is
+lost either way.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := load(settings, p.environ); err != nil {
+				return usageError{err}
+			}
+			if err := config.Validate(); err != nil {
+				return usageError{err}
+			}
+			return p.serve(config)
+		},
+	}
+	cmd.Flags().AddFlagSet(settings)
+	return cmd
+}
+
+// serve runs an App until a signal, and forces it on the second.
+func (p *program) serve(config Config) error {
+	log := newLogger(config, p.stderr)
+	ctx, stop := untilSignal(func() {
+		log.Error("stopped at once by a second signal; nothing acknowledged is lost")
+		os.Exit(exitError)
+	})
+	defer stop()
+
+	app, err := New(config, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(app.Run(ctx), app.Close())
+}
+
+func newLogger(config Config, to io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: config.LogLevel}
+	if config.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(to, options))
+	}
+	return slog.New(slog.NewTextHandler(to, options))
+}
+
+// untilSignal returns a context that the first SIGINT or SIGTERM ends; the
+// second calls force. The caller calls stop to let go of both.
+func untilSignal(force func()) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan struct{})
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		defer cancel()
+		for _, act := range []func(){cancel, force} {
+			select {
+			case <-signals:
+				act()
+			case <-stopped:
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(stopped)
+	}
+}
