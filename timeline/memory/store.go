@@ -39,7 +39,7 @@ func New(opts Options) *Store {
 	s.batches.New = func() any { return new(batch) }
 	s.bytes.Store(int64(unsafe.Sizeof(*s)))
 	for i := range s.stripes {
-		s.stripes[i].init()
+		s.bytes.Add(s.stripes[i].init())
 	}
 	return s
 }

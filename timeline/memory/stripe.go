@@ -54,9 +54,12 @@ type stripe struct {
 	}
 }
 
-func (st *stripe) init() {
+// init makes an empty stripe and returns its bytes.
+func (st *stripe) init() int64 {
 	st.mu.slots = make([]slot, 1)
 	st.coldest.Store(never)
+	st.mu.counted = st.bytes()
+	return st.mu.counted
 }
 
 // stripeOf and keyOf cut a viewer's id in two: the low bits choose the stripe, so
