@@ -60,7 +60,7 @@ func newHomeReader(cfg Config, m *metrics) *homeReader {
 		lagBound:  cfg.LagBound,
 		cap:       cfg.TimelineCap,
 		follows:   newFollowCache(cfg.Graph, cfg.Clock, m),
-		recent:    newRecentCache(cfg.Posts, m),
+		recent:    newRecentCache(cfg.Posts, cfg.Clock, m),
 		rebuilds:  make(chan struct{}, maxRebuilds),
 		degraded:  make(chan struct{}, maxDegraded),
 	}

@@ -35,15 +35,23 @@ type recentCache struct {
 	cache   *otter.Cache[feed.UserID, *recent]
 }
 
-func newRecentCache(posts storage.Posts, m *metrics) *recentCache {
+func newRecentCache(posts storage.Posts, clock feed.Clock, m *metrics) *recentCache {
 	return &recentCache{
 		posts: posts, metrics: m,
 		cache: otter.Must(&otter.Options[feed.UserID, *recent]{
 			MaximumSize:      maxRecent,
+			Clock:            cacheClock(clock),
 			ExpiryCalculator: otter.ExpiryWriting[feed.UserID, *recent](copyLife),
 		}),
 	}
 }
+
+// cacheClock is a cache's view of our clock. It does not tick: lists that nobody
+// asks for leave when others need their place.
+type cacheClock feed.Clock
+
+func (c cacheClock) NowNano() int64                      { return c().UnixNano() }
+func (c cacheClock) Tick(time.Duration) <-chan time.Time { return nil }
 
 func (c *recentCache) close() { c.cache.StopAllGoroutines() }
 

@@ -139,8 +139,8 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}, nil
 }
 
-// Register adds the services to a gRPC server. A request that cannot be decoded
-// is answered with INVALID_ARGUMENT.
+// Register adds the services to a gRPC server, which must have been made with
+// grpc.ForceServerCodecV2(Codec()), UnaryErrors and StreamErrors.
 func (s *Server) Register(r grpc.ServiceRegistrar) {
 	r = strictRegistrar{r}
 	feedv1.RegisterPostServiceServer(r, &postService{Server: s})

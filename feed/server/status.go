@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"regexp"
 	"runtime/debug"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -104,41 +103,4 @@ func settle(log *slog.Logger, method string, panicked any, err error) error {
 		log.Warn("a call found an engine unavailable", "method", method, "err", err)
 	}
 	return st
-}
-
-// strictRegistrar registers services whose requests, when they cannot be
-// decoded, are answered with INVALID_ARGUMENT and the field. By itself gRPC
-// answers Internal, before any interceptor runs.
-type strictRegistrar struct{ grpc.ServiceRegistrar }
-
-func (r strictRegistrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
-	strict := *desc
-	strict.Methods = make([]grpc.MethodDesc, len(desc.Methods))
-	for i, method := range desc.Methods {
-		handler := method.Handler
-		method.Handler = func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
-			return handler(srv, ctx, func(m any) error { return decodeError(decode(m)) }, interceptor)
-		}
-		strict.Methods[i] = method
-	}
-	r.ServiceRegistrar.RegisterService(&strict, impl)
-}
-
-// strictStream does for the messages of a stream what strictRegistrar does for
-// single requests.
-type strictStream struct{ grpc.ServerStream }
-
-func (s strictStream) RecvMsg(m any) error { return decodeError(s.ServerStream.RecvMsg(m)) }
-
-var invalidUTF8 = regexp.MustCompile(`field (?:\w+\.)*(\w+) contains invalid UTF-8`)
-
-// decodeError turns gRPC's Internal for a malformed message into ours.
-func decodeError(err error) error {
-	if status.Code(err) != codes.Internal {
-		return err
-	}
-	if field := invalidUTF8.FindStringSubmatch(err.Error()); field != nil {
-		return Status(feed.Invalid(feed.Violation{Field: field[1], Description: "is not valid UTF-8"}))
-	}
-	return Status(&feed.Error{Code: feed.CodeInvalid, Message: "the request is not a valid message"})
 }
