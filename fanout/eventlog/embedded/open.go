@@ -60,6 +60,7 @@ func openStore(dir string, opts Options, f *fate) (db *pebble.DB, err error) {
 		FS:                 opts.FS,
 		FormatMajorVersion: pebble.FormatNewest,
 		MemTableSize:       memTableSize,
+		CacheSize:          32 << 20,
 		Logger:             f,
 		EventListener:      f.listener(),
 	})
