@@ -61,6 +61,15 @@ func (s *Store) barrier() error {
 	return s.commit(b, pebble.Sync)
 }
 
+// settled returns answer once what it was found from is durable: a crash must not
+// make it untrue.
+func (s *Store) settled(answer error) error {
+	if err := s.barrier(); err != nil {
+		return err
+	}
+	return answer
+}
+
 // lookup reads one row into use, which must not keep the value, and reports
 // whether there was one.
 func (s *Store) lookup(key []byte, use func(value []byte) error) (bool, error) {

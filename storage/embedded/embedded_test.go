@@ -16,7 +16,6 @@ var silent = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 func open(t testing.TB, dir string, opts embedded.Options) *embedded.Store {
 	t.Helper()
-	opts.CacheBytes = 8 << 20
 	if opts.Logger == nil {
 		opts.Logger = silent
 	}
@@ -31,7 +30,7 @@ func open(t testing.TB, dir string, opts embedded.Options) *embedded.Store {
 // stores opens the folder for the suite, on a file system in memory or on disk.
 func stores(fs vfs.FS, dir string) storagetest.Open {
 	return func(t testing.TB) storagetest.Stores {
-		s := open(t, dir, embedded.Options{FS: fs})
+		s := open(t, dir, embedded.Options{FS: fs, CacheBytes: 16 << 20})
 		return storagetest.Stores{Posts: s, Graph: s, Reopen: func(t testing.TB) storagetest.Stores {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
@@ -46,5 +45,8 @@ func TestSuite(t *testing.T) {
 }
 
 func BenchmarkSuite(b *testing.B) {
-	storagetest.Benchmark(b, func(t testing.TB) storagetest.Stores { return stores(nil, t.TempDir())(t) })
+	storagetest.Benchmark(b, func(t testing.TB) storagetest.Stores {
+		s := open(t, t.TempDir(), embedded.Options{})
+		return storagetest.Stores{Posts: s, Graph: s}
+	})
 }

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -69,6 +70,9 @@ func (f *fault) exit(err error) {
 type pebbleLog struct{ *fault }
 
 func (l pebbleLog) Infof(format string, args ...any) {
+	if !l.log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
 	l.log.Debug(fmt.Sprintf(format, args...), "from", "pebble")
 }
 

@@ -48,7 +48,7 @@ func (s *Store) setEdge(ctx context.Context, doing string, edge feed.Follow, wan
 	case changed:
 		err = s.persist(b)
 	default:
-		err = s.barrier() // what we saw must not come undone by a crash
+		err = s.settled(nil)
 	}
 	if err != nil {
 		return false, translate(doing, err)

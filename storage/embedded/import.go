@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -31,7 +32,7 @@ func (s *Store) ImportFollows(ctx context.Context, edges []feed.Follow) (storage
 	unlock()
 	if err == nil && b.Empty() {
 		b.Close()
-		err = s.barrier()
+		err = s.settled(nil)
 	} else if err == nil {
 		err = s.persist(b)
 	}
@@ -61,33 +62,19 @@ func usersOf(edges []feed.Follow) []feed.UserID {
 }
 
 // showImport adds what is missing. The caller holds the stripes of all users.
+// Each table is written in the order of its keys, which halves the time that the
+// memtable takes for them.
 func (s *Store) showImport(edges []feed.Follow, users []feed.UserID) (b batch, imported storage.Imported, err error) {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tableUsers}, UpperBound: []byte{tableFollowers}})
-	if err != nil {
-		return b, imported, err
-	}
-	defer func() { err = errors.Join(err, it.Close()) }()
 	b = batch{s.db.NewBatchWithSize(128 * len(edges))}
 	if imported.UsersCreated, err = s.putUsers(b, users); err != nil {
 		return b, imported, err
 	}
-	gained := make(map[feed.UserID]int64, len(users))
-	for len(edges) > 0 {
-		viewer := edges[0].Viewer
-		n := 1
-		for n < len(edges) && edges[n].Viewer == viewer {
-			n++
-		}
-		added, err := s.putFollows(b, it, viewer, edges[:n], gained)
-		if err != nil {
-			return b, imported, err
-		}
-		imported.Added += added
-		edges = edges[n:]
+	edges, err = s.putFollows(b, edges)
+	if err != nil {
+		return b, imported, err
 	}
-	for author, n := range gained {
-		b.add(number(tableFollowerCounts, author), n)
-	}
+	imported.Added = int64(len(edges))
+	putFollowers(b, edges)
 	if b.Empty() {
 		return b, imported, nil
 	}
@@ -98,46 +85,87 @@ func (s *Store) showImport(edges []feed.Follow, users []feed.UserID) (b batch, i
 func (s *Store) putUsers(b batch, users []feed.UserID) (created int64, err error) {
 	now := encodeNumbers(uint64(s.millis()))
 	for _, u := range users {
-		key := number(tableUsers, u)
-		exists, err := s.has(key)
+		exists, err := s.userExists(u)
 		if err != nil {
 			return created, err
 		}
 		if !exists {
-			s.nextUser.pass(u)
-			b.set(key, now)
+			s.putUser(b, u, now)
 			created++
 		}
 	}
 	return created, nil
 }
 
-// putFollows adds one viewer's new edges under one new version, and counts them
-// by author in gained.
-func (s *Store) putFollows(b batch, it *pebble.Iterator, viewer feed.UserID, edges []feed.Follow, gained map[feed.UserID]int64) (added int64, err error) {
-	head, err := s.followHead(viewer)
+// putFollows adds the new ones of sorted edges to the viewers' side, one version
+// for each viewer, and returns them.
+func (s *Store) putFollows(b batch, edges []feed.Follow) (added []feed.Follow, err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tableFollows}, UpperBound: []byte{tableFollows + 1}})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	fresh := head.count == 0
-	head.version++
-	for _, e := range edges {
-		if !fresh {
-			key := followsKey(e.Viewer, e.Author)
-			if it.SeekGE(key) && string(it.Key()) == string(key) {
-				continue
-			}
-			if err := it.Error(); err != nil {
-				return 0, err
+	defer func() { err = errors.Join(err, it.Close()) }()
+	added = make([]feed.Follow, 0, len(edges))
+	for len(edges) > 0 {
+		viewer, n := edges[0].Viewer, 1
+		for n < len(edges) && edges[n].Viewer == viewer {
+			n++
+		}
+		head, err := s.followHead(viewer)
+		if err != nil {
+			return nil, err
+		}
+		before := len(added)
+		if added, err = appendMissing(added, it, edges[:n], head.count == 0); err != nil {
+			return nil, err
+		}
+		if fresh := added[before:]; len(fresh) > 0 {
+			head.version++
+			head.count += uint64(len(fresh))
+			b.set(number(tableFollows, viewer), head.encode())
+			for _, e := range fresh {
+				b.set(followsKey(e.Viewer, e.Author), encodeNumbers(uint64(head.version)))
 			}
 		}
-		putEdge(b, e, head.version)
-		gained[e.Author]++
-		added++
-	}
-	if added > 0 {
-		head.count += uint64(added)
-		b.set(number(tableFollows, viewer), head.encode())
+		edges = edges[n:]
 	}
 	return added, nil
+}
+
+// appendMissing appends to dst those edges that do not exist; all, if the set is
+// empty.
+func appendMissing(dst []feed.Follow, it *pebble.Iterator, edges []feed.Follow, empty bool) ([]feed.Follow, error) {
+	if empty {
+		return append(dst, edges...), nil
+	}
+	for _, e := range edges {
+		key := followsKey(e.Viewer, e.Author)
+		if it.SeekGE(key) && bytes.Equal(it.Key(), key) {
+			continue
+		}
+		if err := it.Error(); err != nil {
+			return nil, err
+		}
+		dst = append(dst, e)
+	}
+	return dst, nil
+}
+
+// putFollowers adds edges to the authors' side and counts them. It sorts its
+// argument.
+func putFollowers(b batch, edges []feed.Follow) {
+	slices.SortFunc(edges, func(x, y feed.Follow) int {
+		return cmp.Or(cmp.Compare(x.Author, y.Author), cmp.Compare(x.Viewer.Hash(), y.Viewer.Hash()))
+	})
+	for _, e := range edges {
+		b.set(followersKey(e.Author, e.Viewer.Hash()), nil)
+	}
+	for len(edges) > 0 {
+		n := 1
+		for n < len(edges) && edges[n].Author == edges[0].Author {
+			n++
+		}
+		b.add(number(tableFollowerCounts, edges[0].Author), int64(n))
+		edges = edges[n:]
+	}
 }

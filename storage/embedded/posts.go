@@ -86,15 +86,11 @@ func (s *Store) DeletePost(ctx context.Context, author feed.UserID, id feed.Post
 	b, removed, err := s.showDelete(author, id)
 	unlock()
 	if feed.CodeOf(err) == feed.CodeNotFound {
-		// The delete that we saw must not come undone by a crash.
-		if err := s.barrier(); err != nil {
-			return translate(doing, err)
-		}
+		err = s.settled(err)
+	} else if err == nil {
+		err = s.persist(b)
 	}
 	if err != nil {
-		return translate(doing, err)
-	}
-	if err := s.persist(b); err != nil {
 		return translate(doing, err)
 	}
 	s.outbox.removed(id, removed)

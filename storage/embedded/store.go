@@ -32,6 +32,7 @@ type Store struct {
 	outbox   outbox
 	leases   leases
 	nextUser nextUser
+	known    known
 	users    stripes // by user: its row and its follow set
 	posts    stripes // by post: its deletion
 	shared   sync.Mutex
@@ -79,7 +80,8 @@ func lockFolder(dir string, opts Options) (*pebble.Lock, error) {
 }
 
 func (s *Store) openLocked(opts Options) error {
-	po := s.pebbleOptions(opts)
+	po := opts.tuned(s.fault)
+	po.Lock = s.lock
 	defer po.Cache.Unref()
 	db, err := openPebble(s.dir, po)
 	if err == nil {
@@ -93,16 +95,13 @@ func (s *Store) openLocked(opts Options) error {
 	if err == nil {
 		err = s.arm()
 	}
-	if err != nil {
-		return fmt.Errorf("cannot open the store in %s: %w", s.dir, errors.Join(err, db.Close()))
+	if err == nil {
+		return nil
 	}
-	return nil
-}
-
-func (s *Store) pebbleOptions(opts Options) *pebble.Options {
-	po := opts.tuned(s.fault)
-	po.Lock = s.lock
-	return po
+	if s.failed() == nil {
+		err = errors.Join(err, db.Close())
+	}
+	return fmt.Errorf("cannot open the store in %s: %w", s.dir, err)
 }
 
 // openPebble turns a panic of Pebble over a damaged folder into an error.
@@ -117,7 +116,7 @@ func openPebble(dir string, po *pebble.Options) (db *pebble.DB, err error) {
 
 // load reads what the store keeps in memory and completes what a crash left.
 func (s *Store) load() error {
-	for _, step := range []func() error{s.loadMeta, s.completeEvents, s.loadLeases, s.loadNextUser} {
+	for _, step := range []func() error{s.loadMeta, s.completeEvents, s.loadLeases, s.loadNextUser, s.loadKnown} {
 		if err := step(); err != nil {
 			return err
 		}

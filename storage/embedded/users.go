@@ -64,8 +64,11 @@ func (s *Store) CreateUser(ctx context.Context, id feed.UserID) (feed.User, erro
 		if id == 0 && feed.CodeOf(err) == feed.CodeExists {
 			continue // somebody brought that very id along a moment ago
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			err = s.persist(b)
+		case feed.CodeOf(err) == feed.CodeExists:
+			err = s.settled(err)
 		}
 		if err != nil {
 			return feed.User{}, translate(doing, err)
@@ -80,17 +83,16 @@ func (s *Store) showUser(id feed.UserID) (feed.User, batch, error) {
 	}
 	unlock := s.users.lock(uint64(id))
 	defer unlock()
-	exists, err := s.has(number(tableUsers, id))
+	exists, err := s.userExists(id)
 	if err != nil {
 		return feed.User{}, batch{}, err
 	}
 	if exists {
 		return feed.User{}, batch{}, feed.Exists("user %d exists", id)
 	}
-	s.nextUser.pass(id)
 	now := uint64(s.millis())
 	b := s.batch()
-	b.set(number(tableUsers, id), encodeNumbers(now))
+	s.putUser(b, id, encodeNumbers(now))
 	return feed.User{ID: id, CreateTime: timeOf(now)}, b, s.show(b)
 }
 
