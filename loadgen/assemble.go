@@ -114,7 +114,7 @@ func (r *run) notes() {
 		r.cfg.Progress.Note("failed: %s", f)
 	}
 	if n := r.probes.gaveUp.Load(); n > 0 {
-		r.cfg.Progress.Note("%d probes gave up after %v; each counts as that lag", n, probeGivesUp)
+		r.cfg.Progress.Note("%d probes gave up after %v; each counts as that lag", n, probeBounds*r.cfg.LagBound)
 	}
 	if late := r.loaded - r.cfg.Duration; late > time.Second {
 		r.cfg.Progress.Note("the load took %v longer than planned: the target did not keep up with --rate",

@@ -25,9 +25,9 @@ const (
 	// probesPerSecond bounds how many are begun, so that a slow server, whose
 	// probes take long, still has some for every phase.
 	probesPerSecond = 60
-	// probeGivesUp is the lag at which a probe stops waiting. It counts as that
-	// lag, and is noted.
-	probeGivesUp = 30 * time.Second
+	// probeBounds is how many lag bounds a probe waits. One that gives up counts
+	// as that lag, and is noted.
+	probeBounds = 6
 
 	probePage, probeWidePage = 20, 200
 )
@@ -99,12 +99,12 @@ func (r *run) awaitPost(ctx context.Context, viewer uint32, n oracle.Number, id 
 			return 0, false // 200 newer posts: it cannot be told
 		case deeper:
 			size = probeWidePage
-		case lag > probeGivesUp:
+		case lag > probeBounds*r.cfg.LagBound:
 			r.probes.gaveUp.Add(1)
-			return probeGivesUp, true
+			return probeBounds * r.cfg.LagBound, true
 		default:
-			// At first every 5 ms, then in proportion to the lag.
-			if !wait(ctx, max(5*time.Millisecond, lag/10)) {
+			// At first every 2 ms, then in proportion to the lag.
+			if !wait(ctx, max(2*time.Millisecond, lag/10)) {
 				return 0, false
 			}
 		}

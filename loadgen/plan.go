@@ -22,10 +22,11 @@ const (
 )
 
 const (
-	// burstWithin is how long the celebrities' burst takes.
+	// burstWithin is how long the celebrities' burst takes, burstEcho how long
+	// afterwards its effects still count as during it. Both are at most a sixth
+	// of the load.
 	burstWithin = time.Second
-	// burstEcho is how long after the burst its effects still count as during.
-	burstEcho = 5 * time.Second
+	burstEcho   = 5 * time.Second
 )
 
 // call is one call of the load, due at a moment after the load's begin.
@@ -60,8 +61,8 @@ func newPlan(cfg Config, a *audience, rng *rand.Rand) *plan {
 // next returns the calls in the order in which they are due; false at the end.
 func (p *plan) next() (call, bool) {
 	if p.posted < p.cfg.Burst {
-		begin := p.cfg.Duration / 2
-		due := begin + burstWithin*time.Duration(p.posted)/time.Duration(p.cfg.Burst)
+		begin, end, _ := p.cfg.burst()
+		due := begin + (end-begin)*time.Duration(p.posted)/time.Duration(p.cfg.Burst)
 		if due <= p.steady {
 			celebrity := p.audience.celebrities[p.posted%len(p.audience.celebrities)]
 			p.posted++
@@ -97,14 +98,22 @@ func (p *plan) draw(due time.Duration) call {
 	return c
 }
 
+// burst says when the celebrities begin to post, when they end, and until when
+// that still has effects.
+func (c Config) burst() (begin, end, over time.Duration) {
+	most := c.Duration / 6
+	begin = c.Duration / 2
+	end = begin + min(burstWithin, most)
+	return begin, end, end + min(burstEcho, most)
+}
+
 // phase names the part of the load to which a moment belongs. Without a burst
 // all of it is "before".
 func (c Config) phase(due time.Duration) string {
-	begin := c.Duration / 2
-	switch {
+	switch begin, _, over := c.burst(); {
 	case c.Workload != Spike || due < begin:
 		return "before"
-	case due < begin+burstWithin+min(burstEcho, c.Duration/6):
+	case due < over:
 		return "during"
 	default:
 		return "after"

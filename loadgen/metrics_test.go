@@ -1,0 +1,50 @@
+package loadgen
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+const exposition = `# TYPE skein_build_info gauge
+skein_build_info{posts="embedded",graph="embedded",log="kafka",timelines="memory",version="v1"} 1
+# TYPE skein_deliveries_total counter
+skein_deliveries_total 40
+# TYPE skein_lane_backlog gauge
+skein_lane_backlog{lane="small"} 1
+skein_lane_backlog{lane="large"} 2
+`
+
+// Sums go over lanes and servers; what is not there is unknown, not 0.
+func TestScrape(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/metrics" {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, exposition)
+	}))
+	defer server.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	r := &run{cfg: Config{Metrics: []string{server.URL, server.URL + "/metrics"}, Progress: silent{}}}
+	s := r.scrape(t.Context())
+	if v := s.known("skein_lane_backlog"); v == nil || *v != 6 {
+		t.Errorf("backlog %v, want 6", v)
+	}
+	before := scrape{sums: map[string]float64{"skein_deliveries_total": 50}}
+	if v := s.since(before, "skein_deliveries_total"); v == nil || *v != 30 {
+		t.Errorf("deliveries %v, want 30", v)
+	}
+	if v := s.known("skein_timelines_live"); v != nil {
+		t.Errorf("a metric that is not there is %v", *v)
+	}
+	if e := s.engine("log"); e == nil || *e != "kafka" {
+		t.Errorf("log engine %v", e)
+	}
+
+	r.cfg.Metrics = append(r.cfg.Metrics, server.URL+"/elsewhere")
+	if s := r.scrape(t.Context()); s.known("skein_lane_backlog") != nil || s.engine("log") != nil {
+		t.Error("half of the servers make a sum")
+	}
+}
