@@ -71,7 +71,7 @@ func (s *Set) open(c Config, o Options) error {
 	log, err := embeddedlog.Open(filepath.Join(c.DataDir, logFolder), o.Topics,
 		embeddedlog.Options{Clock: o.Clock, Logger: o.Logger, OnFatal: o.OnFatal})
 	if err != nil {
-		return fmt.Errorf("cannot open the event log in %s: %w", c.DataDir, err)
+		return err
 	}
 	s.Log = opened(s, log)
 	s.Timelines = opened(s, memory.New(memory.Options{
@@ -105,7 +105,7 @@ func (s *Set) openGraph(c Config, o Options) error {
 	store, err := embeddedstorage.Open(filepath.Join(c.DataDir, storageFolder),
 		embeddedstorage.Options{Clock: o.Clock, Logger: o.Logger, OnFatal: o.OnFatal})
 	if err != nil {
-		return fmt.Errorf("cannot open the storage in %s: %w", c.DataDir, err)
+		return err
 	}
 	opened(s, store)
 	s.Posts, s.Graph = store, store

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 30 * time.Second
+
+// asSkein makes the test binary behave as skein itself, so that tests run real
+// processes without a build of their own.
+const asSkein = "TEST_BINARY_IS_SKEIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asSkein) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// process is skein in a process of its own.
+type process struct {
+	*exec.Cmd
+	stdout, stderr bytes.Buffer // to be read when it has ended
+	ended          chan struct{}
+	addresses      Addresses
+}
+
+// command starts skein with args.
+func command(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.Command(os.Args[0], args...), ended: make(chan struct{})}
+	p.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, envPrefix) })
+	p.Env = append(p.Env, asSkein+"=1")
+	p.Stdout, p.Stderr = &p.stdout, &p.stderr
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.Wait() // the exit code is asked for later
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = p.Process.Kill() // fails when it has ended, as it should
+		<-p.ended
+		if t.Failed() {
+			t.Logf("%v said:\n%s%s", args, p.stdout.Bytes(), p.stderr.Bytes())
+		}
+	})
+	return p
+}
+
+// exit waits for the end and returns the exit code and what was on stderr.
+func (p *process) exit(t *testing.T) (code int, stderr string) {
+	t.Helper()
+	select {
+	case <-p.ended:
+		return p.ProcessState.ExitCode(), p.stderr.String()
+	case <-time.After(patience):
+		t.Fatalf("%v did not end", p.Args)
+		return 0, ""
+	}
+}
+
+// serve starts `skein serve` on free ports and waits until it serves.
+func serve(t *testing.T, dataDir string, args ...string) *process {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "address")
+	p := command(t, append([]string{
+		"serve", "--data-dir", dataDir, "--listen", "127.0.0.1:0",
+		"--metrics-listen", "127.0.0.1:0", "--address-file", file,
+	}, args...)...)
+	eventually(t, "serve", func() bool {
+		select {
+		case <-p.ended:
+			t.Fatal("skein serve ended")
+		default:
+		}
+		content, err := os.ReadFile(file)
+		if errors.Is(err, os.ErrNotExist) {
+			return false
+		}
+		if err == nil {
+			err = json.Unmarshal(content, &p.addresses)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return true
+	})
+	return p
+}
+
+func (p *process) signal(t *testing.T, signal syscall.Signal) {
+	t.Helper()
+	if err := p.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits until condition holds.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	late := time.After(patience)
+	for !condition() {
+		select {
+		case <-again.C:
+		case <-late:
+			t.Fatalf("%s: not within %s", what, patience)
+		}
+	}
+}
+
+func dial(t *testing.T, address string) *grpc.ClientConn {
+	t.Helper()
+	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = connection.Close() })
+	return connection
+}
+
+// withDeadline is a context for calls that should answer soon.
+func withDeadline(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// together runs f in count goroutines and returns a function that waits for
+// all.
+func together(count int, f func(worker int)) (wait func()) {
+	var workers sync.WaitGroup
+	for worker := range count {
+		workers.Go(func() { f(worker) })
+	}
+	return workers.Wait
+}
