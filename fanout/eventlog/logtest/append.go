@@ -140,7 +140,7 @@ func testConcurrentAppends(t *testing.T, place Place) {
 	for w := range writers {
 		wg.Go(func() {
 			for c := range calls {
-				s.append("", (w*calls+c)*each, each)
+				try(s, s.log.Append(s.ctx, s.topic, recordsOf("", (w*calls+c)*each, each)...))
 			}
 		})
 	}

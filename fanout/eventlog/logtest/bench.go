@@ -66,7 +66,7 @@ func benchParallel(b *testing.B, place Place) {
 	b.RunParallel(func(pb *testing.PB) {
 		record := records[next.Add(1)%64]
 		for pb.Next() {
-			must(b, s.log.Append(s.ctx, s.topic, record))
+			try(b, s.log.Append(s.ctx, s.topic, record))
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")

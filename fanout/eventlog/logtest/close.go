@@ -26,10 +26,12 @@ func testClose(t *testing.T, place Place) {
 		_ = log.Consume(s.ctx, group, s.topic, func(ctx context.Context, p eventlog.Partition) error {
 			left.Add(1)
 			defer left.Done()
-			end := s.fetch(p, 1, 1)[0].Offset + 1
+			got, err := s.read(p, 1, 1)
+			try(s, err)
 			entered <- struct{}{}
 			<-ctx.Done()
-			return p.Commit(context.WithoutCancel(ctx), end)
+			try(s, p.Commit(context.WithoutCancel(ctx), got[0].Offset+1))
+			return nil
 		})
 	}()
 	<-entered

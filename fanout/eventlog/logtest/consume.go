@@ -25,7 +25,11 @@ func testFetchWaits(t *testing.T, place Place) {
 		t.Errorf("the context of a waiting Fetch ended; it returned %v", err)
 	}
 	got := make(chan []string)
-	go func() { got <- values(s.fetch(p, 2, 10)) }()
+	go func() {
+		records, err := s.read(p, 2, 10)
+		try(s, err)
+		got <- values(records)
+	}()
 	s.append("k", 0, 1)
 	s.append("k", 1, 1)
 	if v := <-got; !slices.Equal(v, []string{"value-0", "value-1"}) {
@@ -150,12 +154,15 @@ func testHandleReturnsEarly(t *testing.T, place Place) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	var got []string
 	must(s, s.log.Consume(ctx, group, s.topic, func(ctx context.Context, p eventlog.Partition) error {
-		r := s.fetch(p, 1, 1)[0]
-		if got = append(got, string(r.Value)); len(got) == 4 {
+		records, err := s.read(p, 1, 1)
+		if err != nil {
+			return err
+		}
+		if got = append(got, values(records)...); len(got) == 4 {
 			cancel()
 		}
 		// The handle may commit what it did when it is told to stop.
-		return p.Commit(context.WithoutCancel(ctx), r.Offset+1)
+		return p.Commit(context.WithoutCancel(ctx), records[0].Offset+1)
 	}))
 	if want := []string{"value-0", "value-1", "value-2", "value-3"}; !slices.Equal(got, want) {
 		t.Errorf("got %v", got)

@@ -171,7 +171,7 @@ func testOneOwner(t *testing.T, place Place) {
 			// Whoever gets the partition too early comes in here.
 			for range 1000 {
 				_, err := s.log.Pending(s.ctx, group, s.topic)
-				must(s, err)
+				try(s, err)
 			}
 			returned.Store(true)
 			return nil
@@ -185,9 +185,9 @@ func testOneOwner(t *testing.T, place Place) {
 			if !returned.Load() {
 				t.Error("the partition has two owners")
 			}
-			s.fetch(p, 1, 1)
+			_, err := s.read(p, 1, 1)
 			cancel2()
-			return nil
+			return err
 		})
 	}()
 	cancel()
@@ -225,6 +225,9 @@ func testRevoked(t *testing.T, place Place) {
 	}
 	first.leave()
 	for id, p := range second.ownsAll(2) {
+		if err := had[id].Commit(s.ctx, before[id]+1); !errors.Is(err, eventlog.ErrRevoked) {
+			t.Errorf("Commit by a member that left returned %v", err)
+		}
 		if _, err := p.Fetch(s.ctx, 1); err != nil {
 			t.Errorf("the remaining member cannot read partition %d: %v", id, err)
 		}

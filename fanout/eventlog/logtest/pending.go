@@ -116,7 +116,7 @@ func testPendingBeforeAppendReturns(t *testing.T, place Place) {
 		wg.Go(func() {
 			for i := range each {
 				n := w*each + i
-				must(s, s.log.Append(s.ctx, s.topic, eventlog.Record{
+				try(s, s.log.Append(s.ctx, s.topic, eventlog.Record{
 					Key: fmt.Append(nil, n), Post: feed.PostID(100 + n), Low: 100,
 				}))
 				appended.Add(1)

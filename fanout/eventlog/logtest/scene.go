@@ -31,10 +31,19 @@ type tb interface {
 	Fatalf(format string, args ...any)
 }
 
+// must ends the test on an error. Only the test's own goroutine may call it.
 func must(t tb, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatalf("unexpected error: %v", err)
+	}
+}
+
+// try is must for other goroutines: the test goes on, and fails.
+func try(t tb, err error) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("unexpected error: %v", err)
 	}
 }
 
@@ -67,9 +76,34 @@ func record(n int) eventlog.Record {
 	}
 }
 
+// read is fetch for handles and other goroutines, where a test must not end.
+func (s *scene) read(p eventlog.Partition, n, limit int) ([]eventlog.Record, error) {
+	var got []eventlog.Record
+	for len(got) < n {
+		b, err := p.Fetch(s.ctx, min(limit, n-len(got)))
+		if err != nil {
+			return nil, err
+		}
+		if b.Gap || len(b.Records) == 0 || len(b.Records) > limit {
+			return nil, fmt.Errorf("Fetch returned %d records of at most %d, gap %v", len(b.Records), limit, b.Gap)
+		}
+		got = append(got, b.Records...)
+	}
+	for i := 1; i < len(got); i++ {
+		if got[i].Offset <= got[i-1].Offset {
+			return nil, fmt.Errorf("offset %d follows %d", got[i].Offset, got[i-1].Offset)
+		}
+	}
+	return got, nil
+}
+
 // append appends records first to first+n-1, of one key if key is not "".
 func (s *scene) append(key string, first, n int) {
 	s.Helper()
+	must(s, s.log.Append(s.ctx, s.topic, recordsOf(key, first, n)...))
+}
+
+func recordsOf(key string, first, n int) []eventlog.Record {
 	records := make([]eventlog.Record, n)
 	for i := range records {
 		records[i] = record(first + i)
@@ -77,26 +111,14 @@ func (s *scene) append(key string, first, n int) {
 			records[i].Key = []byte(key)
 		}
 	}
-	must(s, s.log.Append(s.ctx, s.topic, records...))
+	return records
 }
 
 // fetch gets exactly n records, in calls of at most limit.
 func (s *scene) fetch(p eventlog.Partition, n, limit int) []eventlog.Record {
 	s.Helper()
-	var got []eventlog.Record
-	for len(got) < n {
-		b, err := p.Fetch(s.ctx, min(limit, n-len(got)))
-		must(s, err)
-		if b.Gap || len(b.Records) == 0 || len(b.Records) > limit {
-			s.Fatalf("Fetch returned %d records of at most %d, gap %v", len(b.Records), limit, b.Gap)
-		}
-		got = append(got, b.Records...)
-	}
-	for i := 1; i < len(got); i++ {
-		if got[i].Offset <= got[i-1].Offset {
-			s.Fatalf("offset %d follows %d", got[i].Offset, got[i-1].Offset)
-		}
-	}
+	got, err := s.read(p, n, limit)
+	must(s, err)
 	return got
 }
 
