@@ -20,9 +20,12 @@ func demoOptions() options {
 	o.Workload = loadgen.Spike
 	o.Users, o.Follows = 50_000, 2_000_000
 	o.Rate, o.ReadShare = 1000, 0.3
-	o.Duration = 30 * time.Second
+	o.Duration = 24 * time.Second
 	return o
 }
+
+// dyingTakes is how long after its last answer a server may be found dead.
+const dyingTakes = 200 * time.Millisecond
 
 func (p *program) demoCommand() *cobra.Command {
 	o := demoOptions()
@@ -72,10 +75,16 @@ func (p *program) demo(ctx context.Context, o options, skein string) (err error)
 		}
 	}()
 	err = p.loadAndReport(ctx, o)
-	if died := s.died(); died != nil {
-		return died
+	if err == nil {
+		return nil
 	}
-	return err
+	// What went wrong may be that the server is dying.
+	select {
+	case <-s.exited:
+		return s.died()
+	case <-time.After(dyingTakes):
+		return err
+	}
 }
 
 // findSkein looks beside this program, as `make build` puts it.
