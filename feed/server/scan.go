@@ -115,7 +115,6 @@ func (s *scan) step(ctx context.Context, before feed.PostID, want int) ([]timeli
 	if err != nil {
 		return nil, 0, err
 	}
-	pulled.Floor = max(pulled.Floor, stored.Floor)
 	candidates, floor := timeline.Merge(append(loud, stored, pulled, s.asideSource(before))...)
 	if floor <= 1 {
 		floor = 0 // there is no id below 1
