@@ -22,9 +22,9 @@ func (l *Log) Consume(ctx context.Context, group, topic string, handle func(cont
 	if group == "" {
 		return fmt.Errorf("event log: a group of topic %q has no name", topic)
 	}
-	t, ok := l.topics[topic]
-	if !ok {
-		return fmt.Errorf("event log: topic %q is unknown; name it when the log is opened", topic)
+	t, err := l.topic(topic)
+	if err != nil {
+		return err
 	}
 	l.mu.Lock()
 	if l.mu.closing {
@@ -86,8 +86,9 @@ func (c *consumer) run(ctx context.Context) error {
 			c.topic.leave(c.group, c.member)
 			stop, stopped = nil, true
 		}
-		c.adjust(ctx, stopped)
-		if stopped && len(c.running) == 0 {
+		if !stopped {
+			c.adjust(ctx)
+		} else if len(c.running) == 0 {
 			return first
 		}
 		select {
@@ -105,12 +106,10 @@ func (c *consumer) run(ctx context.Context) error {
 	}
 }
 
-// adjust revokes what the member lost, and starts handles for what it got. One
-// that has stopped loses everything by its context, not by revocation.
-func (c *consumer) adjust(ctx context.Context, stopped bool) {
-	if stopped {
-		return
-	}
+// adjust revokes what the member lost, and starts handles for what it got. It is
+// not called once the member stops: then the handles end by their context, and
+// are not revoked.
+func (c *consumer) adjust(ctx context.Context) {
 	got, lost := c.topic.claim(c.group, c.member)
 	for _, p := range lost {
 		c.running[p](eventlog.ErrRevoked)

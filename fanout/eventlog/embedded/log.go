@@ -80,11 +80,18 @@ var _ eventlog.Log = (*Log)(nil)
 
 var errClosed = feed.Unavailable("use the event log", fmt.Errorf("it is closed"))
 
-// enter begins a call for a topic; leave, which is not nil only then, ends it.
-func (l *Log) enter(ctx context.Context, name string) (t *topic, leave func(), err error) {
+func (l *Log) topic(name string) (*topic, error) {
 	t, ok := l.topics[name]
 	if !ok {
-		return nil, nil, fmt.Errorf("event log: topic %q is unknown; name it when the log is opened", name)
+		return nil, fmt.Errorf("event log: topic %q is unknown; name it when the log is opened", name)
+	}
+	return t, nil
+}
+
+// enter begins a call for a topic; leave, which is not nil only then, ends it.
+func (l *Log) enter(ctx context.Context, name string) (t *topic, leave func(), err error) {
+	if t, err = l.topic(name); err != nil {
+		return nil, nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, nil, feed.Unavailable("use the event log", err)

@@ -12,11 +12,9 @@ import (
 	"skein/feed"
 )
 
-type batch = pebble.Batch
-
 // commit moves a group's offset, in memory and in the batch that it returns, for
 // which the caller waits. The caller holds the topic's order lock.
-func (l *Log) commit(t *topic, g *group, partition int, offset int64) (*batch, error) {
+func (l *Log) commit(t *topic, g *group, partition int, offset int64) (*pebble.Batch, error) {
 	b := l.db.NewBatch()
 	l.put(b, t, partition, g.name, offset)
 	if err := l.apply(b); err != nil {
@@ -124,7 +122,7 @@ func (l *Log) Reset(ctx context.Context, group, topic string, partition int, off
 	return l.wait(b)
 }
 
-func (l *Log) reset(t *topic, group string, partition int, offset int64) (*batch, error) {
+func (l *Log) reset(t *topic, group string, partition int, offset int64) (*pebble.Batch, error) {
 	t.mu.Lock()
 	g, p := t.group(group), t.mu.partitions[partition]
 	busy := len(g.members) > 0 || slices.ContainsFunc(g.owners, func(m *member) bool { return m != nil })

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"skein/fanout/eventlog"
 	"skein/feed"
 )
@@ -105,7 +107,7 @@ func (a *assigned) Commit(ctx context.Context, offset int64) error {
 // decide hands the commit to Pebble, unless it changes nothing. The caller holds
 // the topic's order lock; so a Reset, which needs a group without owners, and a
 // late Commit do not mix.
-func (a *assigned) decide(offset int64) (*batch, error) {
+func (a *assigned) decide(offset int64) (*pebble.Batch, error) {
 	t := a.topic
 	t.mu.Lock()
 	committed, head := a.group.committed[a.id], t.mu.partitions[a.id].head

@@ -97,16 +97,15 @@ func TestGap(t *testing.T) {
 func TestRevokedWhileRunning(t *testing.T) {
 	l := opened(t, vfs.NewMem(), Options{})
 	fill(t, l, 1)
-	// The second member takes the place of the first, whose target it gets: of
-	// two members the first in the list has partition 0.
-	first := l.topics[single.Name]
+	topic := l.topics[single.Name]
 	consume(t, l, planner, func(ctx context.Context, p eventlog.Partition) {
-		g := first.group(planner)
-		first.mu.Lock()
+		// A member that is ahead in the list should have partition 0.
+		topic.mu.Lock()
+		g := topic.group(planner)
 		other := &member{changed: make(chan struct{}, 1)}
 		g.members = append([]*member{other}, g.members...)
 		g.members[1].poke()
-		first.mu.Unlock()
+		topic.mu.Unlock()
 		<-ctx.Done()
 		if _, err := p.Fetch(t.Context(), 1); !errors.Is(err, eventlog.ErrRevoked) {
 			t.Errorf("Fetch returned %v", err)

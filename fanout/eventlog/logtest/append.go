@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -114,59 +113,6 @@ func testEmptyKeys(t *testing.T, place Place) {
 	}
 	if total != len(records) || used < 2 {
 		t.Errorf("%d records of %d, in %d partitions", total, len(records), used)
-	}
-}
-
-func testLargeRecords(t *testing.T, place Place) {
-	s := newScene(t, place, 1)
-	const n, size = 20, 900 << 10 // Kafka's usual limit is 1 MiB
-	for i := range n {
-		value := bytes.Repeat([]byte{byte(i)}, size)
-		must(s, s.log.Append(s.ctx, s.topic, eventlog.Record{Key: []byte("k"), Value: value}))
-	}
-	m := s.join(group)
-	for i, r := range s.fetch(m.partition(0), n, n) {
-		if len(r.Value) != size || bytes.Count(r.Value, []byte{byte(i)}) != size {
-			t.Errorf("record %d came back changed, with %d bytes", i, len(r.Value))
-		}
-	}
-	m.leave()
-}
-
-func testConcurrentAppends(t *testing.T, place Place) {
-	const writers, calls, each = 8, 20, 5
-	s := newScene(t, place, 3)
-	var wg sync.WaitGroup
-	for w := range writers {
-		wg.Go(func() {
-			for c := range calls {
-				try(s, s.log.Append(s.ctx, s.topic, recordsOf("", (w*calls+c)*each, each)...))
-			}
-		})
-	}
-	wg.Wait()
-	seen := map[string]int{}
-	for id := range 3 {
-		last := int64(-1)
-		for offset := int64(0); ; offset = last + 1 {
-			records, err := s.log.Read(s.ctx, s.topic, id, offset, 100)
-			must(s, err)
-			if len(records) == 0 {
-				break
-			}
-			for _, r := range records {
-				seen[string(r.Value)]++
-				if r.Offset <= last {
-					t.Fatalf("offset %d after %d", r.Offset, last)
-				}
-				last = r.Offset
-			}
-		}
-	}
-	for n := range writers * calls * each {
-		if got := seen[fmt.Sprintf("value-%d", n)]; got != 1 {
-			t.Errorf("record %d is there %d times", n, got)
-		}
 	}
 }
 
