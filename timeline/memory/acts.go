@@ -73,7 +73,7 @@ func (l *deleteLog) since(position uint64) timeline.Deletes {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	count := l.count.Load()
-	if position > count || count-position > deletesKept {
+	if count-position > deletesKept { // or position is ahead: the difference wraps
 		return timeline.Deletes{}
 	}
 	posts := make([]feed.PostID, 0, count-position)

@@ -41,19 +41,24 @@ func (s *Store) Deliver(_ context.Context, deliveries []timeline.Delivery) (time
 	}
 	b := s.batches.Get().(*batch)
 	defer s.batches.Put(b)
+	s.deliverAll(b, deliveries, &out)
+	s.evict(0)
+	return out, nil
+}
+
+// deliverAll delivers by way of b, which it leaves empty.
+func (s *Store) deliverAll(b *batch, deliveries []timeline.Delivery, out *timeline.Outcome) {
 	for _, d := range deliveries {
 		for viewers := d.Viewers; len(viewers) > 0; {
 			n := min(len(viewers), batchSize-b.size)
 			b.add(d.Post, viewers[:n])
 			viewers = viewers[n:]
 			if b.size == batchSize {
-				s.flush(b, &out)
+				s.flush(b, out)
 			}
 		}
 	}
-	s.flush(b, &out)
-	s.evict(0)
-	return out, nil
+	s.flush(b, out)
 }
 
 func (b *batch) add(post feed.PostID, viewers []feed.UserID) {

@@ -185,3 +185,22 @@ func TestRecentReadersFirst(t *testing.T) {
 		t.Fatalf("after the second turn %v are left, and %+v", rest, out)
 	}
 }
+
+// F4: what groups a delivery is bounded, however large the delivery.
+func TestBatchesAreBounded(t *testing.T) {
+	s := New(Options{})
+	viewers := make([]feed.UserID, 5*batchSize)
+	for i := range viewers {
+		viewers[i] = stripes // all in one stripe
+	}
+	s.Create(ctx, stripes, 1)
+	var b batch
+	var out timeline.Outcome
+	s.deliverAll(&b, []timeline.Delivery{{Post: 1, Viewers: viewers[:batchSize/2]}, {Post: 2, Viewers: viewers}}, &out)
+	if want := int64(len(viewers) + batchSize/2 - 2); out.Entries != 2 || out.Repeats != want {
+		t.Errorf("%+v, want 2 entries and %d repeats", out, want)
+	}
+	if room := cap(b.groups[0]); room > 2*batchSize || b.size != 0 || len(b.groups[0]) != 0 {
+		t.Errorf("room for %d pairs in one group, %d pairs left", room, b.size)
+	}
+}

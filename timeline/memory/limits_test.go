@@ -210,6 +210,50 @@ func TestDeliveriesEvict(t *testing.T) {
 	}
 }
 
+// Buildings count, and the one at work stays; finishing makes room as well.
+func TestBuildingsEvict(t *testing.T) {
+	s := memory.New(memory.Options{})
+	for v := feed.UserID(1); v <= 50; v++ {
+		build(t, s, v, 0)
+	}
+	limit := stats(t, s).Bytes
+	s = memory.New(memory.Options{MaxBytes: limit})
+	tokens := map[feed.UserID]timeline.Token{}
+	for v := feed.UserID(1); v <= 100; v++ {
+		token, ok, err := s.Create(ctx, v, life)
+		if err != nil || !ok {
+			t.Fatalf("Create(%d): %v, %v", v, ok, err)
+		}
+		tokens[v] = token
+		if got := stats(t, s); got.Bytes > limit {
+			t.Fatalf("%d bytes, more than %d", got.Bytes, limit)
+		}
+	}
+	scan := make([]timeline.Entry, 50)
+	for i := range scan {
+		scan[i] = timeline.Rebuilt(feed.PostID(len(scan) - i))
+	}
+	finished := 0
+	for v := feed.UserID(100); v > 0; v-- {
+		ok, err := s.Finish(ctx, v, tokens[v], scan, 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok {
+			finished++
+		}
+		if page := read(t, s, v); ok && page.State != timeline.Live {
+			t.Fatalf("the timeline of %d was evicted by its own Finish", v)
+		}
+		if got := stats(t, s); got.Bytes > limit {
+			t.Fatalf("%d bytes, more than %d", got.Bytes, limit)
+		}
+	}
+	if finished < 5 {
+		t.Fatalf("%d of 100 buildings could be finished", finished)
+	}
+}
+
 // A limit too small for one timeline keeps the one at work and nothing else.
 func TestTinyLimit(t *testing.T) {
 	for _, same := range []bool{true, false} { // in one stripe, or in many

@@ -19,6 +19,7 @@ var buildingCases = []testCase{
 	{name: "T7/AnotherLifeIsAbsent", run: anotherLife},
 	{name: "T1/FinishJoinsDeliveries", run: finishJoins},
 	{name: "T1/FinishKeepsTheHigherBottom", run: finishBottom},
+	{name: "T6/CutWhileBuilding", run: cutWhileBuilding},
 	{name: "T4/FoldIsConditional", run: foldConditional},
 	{name: "T1/FoldIgnoresBelowBottom", run: foldBelowBottom},
 	{name: "T1/FoldIsCapped", run: foldCapped},
@@ -199,6 +200,26 @@ func finishBottom(t *testing.T, e Engine) {
 		t.Fatal("Finish: not ok")
 	}
 	p.isCapped(3, limit, 199)
+}
+
+// cutWhileBuilding: wherever the cap cuts, and if it is a repeat that makes it
+// cut, the scan's lower bottom does not bring the dropped posts back.
+func cutWhileBuilding(t *testing.T, e Engine) {
+	const limit = 20
+	p := open(t, e, Options{Cap: limit})
+	for newest := limit; newest <= 3*limit; newest++ {
+		v := feed.UserID(newest)
+		token := p.create(v)
+		for n := 1; n <= newest; n++ {
+			p.deliver(n, v)
+		}
+		p.deliver(newest, v)
+		p.deliver(1, v)
+		if !p.finish(v, token, 0) {
+			t.Fatal("Finish: not ok")
+		}
+		p.isCapped(v, limit, newest)
+	}
 }
 
 // isCapped fails unless v's timeline, which got every post up to newest, holds

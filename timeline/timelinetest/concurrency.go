@@ -1,11 +1,9 @@
 package timelinetest
 
 import (
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"skein/feed"
 	"skein/timeline"
@@ -78,113 +76,6 @@ func concurrentBuilders(t *testing.T, e Engine) {
 		}
 		p.shows(v, 0, 3)
 	}
-}
-
-// rebuildsRace is T1 under everything at once: a post is stored, then delivered;
-// timelines vanish and are rebuilt from what is stored. In the end each timeline
-// that is live holds every post above its bottom.
-func rebuildsRace(t *testing.T, e Engine) {
-	const viewers, posters, builders, posts, limit = 8, 4, 4, 400, 40
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	p := open(t, e, Options{Cap: limit})
-	ids := make([]feed.UserID, viewers)
-	for i := range ids {
-		ids[i] = feed.UserID(i + 1)
-	}
-	stored := new(storage)
-	posting, building := make(chan struct{}), sync.WaitGroup{}
-	for i := range builders {
-		building.Go(func() {
-			random := rand.New(rand.NewPCG(seed, uint64(i)))
-			for {
-				select {
-				case <-posting:
-					return
-				default:
-					if err := p.rebuild(stored, ids[random.IntN(viewers)], random.IntN(3) == 0); err != nil {
-						t.Error(err)
-						return
-					}
-				}
-			}
-		})
-	}
-	together(posters, func(i int) {
-		for n := i + 1; n <= posts; n += posters {
-			stored.add(n)
-			if _, err := p.store.Deliver(p.ctx, []timeline.Delivery{{Post: p.post(n), Viewers: ids}}); err != nil {
-				t.Errorf("Deliver: %v", err)
-			}
-		}
-	})
-	close(posting)
-	building.Wait()
-	live := 0
-	for _, v := range ids {
-		page := p.read(v)
-		if page.State != timeline.Live {
-			continue
-		}
-		live++
-		want := stored.above(p.number(page.Bottom))
-		if got := p.numbers(page.Entries); !slices.Equal(got, want) {
-			t.Errorf("timeline of %d: %v, want %v above %d", v, got, want, p.number(page.Bottom))
-		}
-	}
-	if live == 0 {
-		t.Log("every timeline was dropped last; nothing was compared")
-	}
-}
-
-// rebuild builds a timeline from what is stored, after dropping it or over what
-// there is.
-func (p probe) rebuild(s *storage, v feed.UserID, drop bool) error {
-	if drop {
-		if err := p.store.Drop(p.ctx, v); err != nil {
-			return err
-		}
-	}
-	token, ok, err := p.store.Create(p.ctx, v, life)
-	if err != nil || !ok {
-		return err
-	}
-	scan, bottom := s.newest(30)
-	_, err = p.store.Finish(p.ctx, v, token, p.rebuilt(scan...), p.post(bottom), 1)
-	return err
-}
-
-// storage is what the posts of the race are kept in.
-type storage struct {
-	mu struct {
-		sync.Mutex
-		posts []int
-	}
-}
-
-func (s *storage) add(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.mu.posts = append(s.mu.posts, n)
-}
-
-// above lists the posts above n, newest first.
-func (s *storage) above(n int) []int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found := slices.DeleteFunc(slices.Clone(s.mu.posts), func(post int) bool { return post <= n })
-	slices.Sort(found)
-	slices.Reverse(found)
-	return found
-}
-
-// newest lists the newest posts, and the one above which that is all.
-func (s *storage) newest(limit int) (posts []int, bottom int) {
-	found := s.above(0)
-	if len(found) <= limit {
-		return found, 0
-	}
-	return found[:limit], found[limit]
 }
 
 func concurrentActs(t *testing.T, e Engine) {

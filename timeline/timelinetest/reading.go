@@ -1,6 +1,7 @@
 package timelinetest
 
 import (
+	"slices"
 	"testing"
 
 	"skein/feed"
@@ -101,10 +102,10 @@ func pagesAreOwned(t *testing.T, e Engine) {
 	scan := p.rebuilt(6, 4)
 	token := p.create(1)
 	p.store.Finish(p.ctx, 1, token, scan, p.post(0), 1)
-	folded := p.rebuilt(2, 5)
+	folded := p.rebuilt(2, 5, 1)
 	p.store.Fold(p.ctx, 1, token, 1, 2, folded)
-	if p.number(folded[0].ID()) != 2 {
-		t.Fatal("Fold sorted its caller's entries")
+	if !slices.Equal(p.numbers(scan), []int{6, 4}) || !slices.Equal(p.numbers(folded), []int{2, 5, 1}) {
+		t.Fatalf("the caller's entries became %v and %v", p.numbers(scan), p.numbers(folded))
 	}
 	viewers := []feed.UserID{1}
 	p.deliver(7, viewers...)
@@ -113,5 +114,5 @@ func pagesAreOwned(t *testing.T, e Engine) {
 		clear(s)
 	}
 	p.deliver(3, 1)
-	p.shows(1, 0, 7, 6, 5, 4, 3, 2)
+	p.shows(1, 0, 7, 6, 5, 4, 3, 2, 1)
 }
