@@ -27,7 +27,9 @@ type Options struct {
 	Logger *slog.Logger
 	// OnFatal is called once when the store has failed. It should end the
 	// process, and must not call the log: Pebble's locks may be held. If it
-	// returns, all calls fail from then on. Nil logs one line and exits with 1.
+	// returns, all calls fail from then on. Open calls it only for a disk that
+	// does not take what the last run left to write, and cannot return then.
+	// Nil logs one line and exits with 1.
 	OnFatal func(error)
 	// Retention is how long after its append a record is kept at least; 0 for
 	// DefaultRetention. Records that some group has still to do are always kept.
