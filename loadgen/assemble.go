@@ -76,6 +76,7 @@ func (r *run) figures(before, after scrape) []report.Figure {
 		{Name: "delivery_repeats", Value: after.since(before, "skein_delivery_repeats_total")},
 		{Name: "delivery_misses", Value: after.since(before, "skein_delivery_misses_total")},
 		{Name: "lane_backlog", Value: after.known("skein_lane_backlog")},
+		{Name: "viewers_checked", Value: count(r.checked.Load())},
 		{Name: "pairs_checked", Value: count(r.pairs.Load())},
 		{Name: "pairs_pushed", Value: count(r.pushed.Load())},
 		{Name: "failed_calls", Value: count(failed)},

@@ -185,53 +185,6 @@ func (r *run) hasActed(viewer uint32) {
 	}
 }
 
-// scroll reads a whole home timeline and has it judged. It returns the verdict
-// and whether the scroll came to an end by itself.
-func (r *run) scroll(ctx context.Context, viewer uint32, pageSize int) (oracle.Verdict, bool) {
-	lane := &r.lanes[viewer]
-	lane.RLock()
-	defer lane.RUnlock()
-	s := &oracle.Scroll{Viewer: viewer}
-	token := ""
-	for {
-		page := oracle.Page{Token: token, Asked: pageSize, Start: r.now()}
-		var answer *feedv1.GetHomeTimelineResponse
-		if r.do(ctx, callRead, func(ctx context.Context) (err error) {
-			answer, err = r.fleet.next().timelines.GetHomeTimeline(ctx, &feedv1.GetHomeTimelineRequest{
-				ViewerId: int64(r.audience.ID(viewer)), PageSize: int32(pageSize), PageToken: token, Explain: true,
-			})
-			return err
-		}) != happened {
-			return r.history.Judge(s), false
-		}
-		page.End, page.Next, page.Items = r.now(), answer.GetNextPageToken(), items(answer)
-		token = page.Next
-		if !s.Add(page) {
-			return r.history.Judge(s), true
-		}
-	}
-}
-
-// items puts a page into the oracle's words.
-func items(answer *feedv1.GetHomeTimelineResponse) []oracle.Item {
-	list := make([]oracle.Item, len(answer.GetPosts()))
-	for i, p := range answer.GetPosts() {
-		list[i] = oracle.Item{
-			ID: feed.PostID(p.GetId()), Author: feed.UserID(p.GetAuthorId()),
-			Text: p.GetText(), Payload: p.GetPayload(),
-		}
-		if i < len(answer.GetSources()) {
-			list[i].Source = oracle.Source(answer.GetSources()[i])
-		}
-	}
-	return list
-}
-
-// pageSizes are those of the scrolls: mostly large ones, since they are many.
-var pageSizes = [...]int{200, 200, 200, 200, 50, 50, 7}
-
-func pageSize(rng *rand.Rand) int { return pageSizes[rng.IntN(len(pageSizes))] }
-
 // wait waits, and reports whether ctx let it.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

@@ -79,11 +79,14 @@ type run struct {
 	// overlap.
 	lanes []sync.RWMutex
 	// acted holds viewers whose act has just returned, for the scrolls that
-	// look whether it shows. Full: they are forgotten.
+	// look whether it shows. It is short, so that they are fresh; more are
+	// forgotten.
 	acted chan uint32
 
-	pairs, pushed atomic.Int64 // judged after the load
-	probes        probes
+	// What was judged after the load: whole timelines, and the pairs in them.
+	checked, pairs, pushed atomic.Int64
+
+	probes probes
 }
 
 func prepare(ctx context.Context, cfg Config) (*run, error) {
@@ -103,7 +106,7 @@ func prepare(ctx context.Context, cfg Config) (*run, error) {
 		mark:   fmt.Sprintf("r%08x", rand.Uint32()), // not seeded: two runs must differ
 		origin: time.Now(),
 		lanes:  make([]sync.RWMutex, g.Users()),
-		acted:  make(chan uint32, 64),
+		acted:  make(chan uint32, scrollers),
 	}
 	r.viewers = r.sampleViewers()
 	r.probes.init()

@@ -49,15 +49,10 @@ func (r *run) eachViewer(ctx context.Context, f func(viewer uint32, rng *rand.Ra
 func (r *run) warm(ctx context.Context) {
 	r.cfg.Progress.Stage("warm", int64(len(r.viewers)))
 	r.eachViewer(ctx, func(viewer uint32, _ *rand.Rand) {
-		r.do(ctx, callRead, func(ctx context.Context) error {
-			answer, err := r.fleet.next().timelines.GetHomeTimeline(ctx, &feedv1.GetHomeTimelineRequest{
-				ViewerId: int64(r.audience.ID(viewer)), PageSize: 1,
-			})
-			for _, p := range answer.GetPosts() {
-				r.history.Foreign(feed.PostID(p.GetId()))
-			}
-			return err
-		})
+		answer := r.page(ctx, &feedv1.GetHomeTimelineRequest{ViewerId: int64(r.audience.ID(viewer)), PageSize: 1})
+		for _, p := range answer.GetPosts() {
+			r.history.Foreign(feed.PostID(p.GetId()))
+		}
 	})
 }
 
@@ -129,7 +124,10 @@ func (r *run) settle(ctx context.Context) {
 func (r *run) check(ctx context.Context) {
 	r.cfg.Progress.Stage("check", int64(len(r.viewers)))
 	r.eachViewer(ctx, func(viewer uint32, rng *rand.Rand) {
-		v, _ := r.scroll(ctx, viewer, pageSize(rng))
+		v, whole := r.scroll(ctx, viewer, pageSize(rng))
+		if whole {
+			r.checked.Add(1)
+		}
 		r.pairs.Add(v.Pairs)
 		r.pushed.Add(v.Pushed)
 	})

@@ -30,10 +30,16 @@ func readReport(t *testing.T, dir string) (rep report.Report, pairs, pushed int6
 	return rep, 0, 0
 }
 
-// The whole show, small, with the real server: it is proved right, mostly on
-// pushed entries, and nothing is left of it.
+// The show with the real server, which is built once.
 func TestDemo(t *testing.T) {
 	skein := buildSkein(t)
+	t.Run("finished", func(t *testing.T) { testDemoFinished(t, skein) })
+	t.Run("interrupted", func(t *testing.T) { testDemoInterrupted(t, skein) })
+}
+
+// The whole show, small: the server is proved right, mostly on pushed entries,
+// and nothing is left of it.
+func testDemoFinished(t *testing.T, skein string) {
 	emptyTemp(t)
 	out := t.TempDir()
 	code, stdout, stderr := loadgenRun(t.Context(), demoArgs(skein, out)...)
@@ -59,8 +65,7 @@ func TestDemo(t *testing.T) {
 
 // Ctrl-C during the load: the report is written, the server stopped, the folder
 // removed.
-func TestDemoInterrupted(t *testing.T) {
-	skein := buildSkein(t)
+func testDemoInterrupted(t *testing.T, skein string) {
 	emptyTemp(t)
 	out := t.TempDir()
 	ctx, interrupt := context.WithCancel(t.Context())
