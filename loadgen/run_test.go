@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"skein/loadgen/report"
 	feedv1 "skein/proto/feed/v1"
@@ -169,13 +171,19 @@ func TestLostAnswersAreNoViolations(t *testing.T) {
 	}
 }
 
-// RESOURCE_EXHAUSTED is counted and is no failure.
+// RESOURCE_EXHAUSTED is counted and is no failure; a page is asked for again
+// when the server said, so that every viewer is checked.
 func TestExhaustedIsNoFailure(t *testing.T) {
 	t.Parallel()
+	busy, err := status.New(codes.ResourceExhausted, "too much at once").
+		WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Millisecond)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var calls atomic.Int64
 	f := &fake{fault: func(request any) (error, bool) {
-		if _, post := request.(*feedv1.CreatePostRequest); post && calls.Add(1)%5 == 0 {
-			return status.Error(codes.ResourceExhausted, "too much at once"), false
+		if _, ready := request.(*feedv1.GetUserRequest); !ready && calls.Add(1)%5 == 0 {
+			return busy.Err(), false
 		}
 		return nil, false
 	}}
@@ -185,6 +193,9 @@ func TestExhaustedIsNoFailure(t *testing.T) {
 	}
 	if figure(t, rep, "exhausted_calls") == 0 {
 		t.Error("no exhausted call was counted")
+	}
+	if checked := figure(t, rep, "viewers_checked"); checked != 300 {
+		t.Errorf("%v viewers of 300 were checked", checked)
 	}
 }
 

@@ -17,6 +17,17 @@ const (
 type edge struct {
 	author uint32
 	state  state
+	// A read showed which state it is; until from it may be found in before.
+	before state
+	from   Moment
+}
+
+// at is the state at a moment.
+func (e edge) at(m Moment) state {
+	if m < e.from {
+		return e.before
+	}
+	return e.state
 }
 
 // Edge is a follow, in indices.
@@ -31,14 +42,14 @@ type Edge struct {
 func (h *History) EdgeSent(viewer, author uint32, follow bool) (ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	was := h.follows(viewer, author)
+	was := h.follows(viewer, author, never)
 	if was > yes || (was == yes) == follow || viewer == author {
 		return false
 	}
 	if follow {
-		h.setEdge(viewer, author, maybeYes)
+		h.setEdge(viewer, edge{author: author, state: maybeYes})
 	} else {
-		h.setEdge(viewer, author, maybeNo)
+		h.setEdge(viewer, edge{author: author, state: maybeNo})
 	}
 	return true
 }
@@ -57,9 +68,9 @@ func (h *History) settleEdge(viewer, author uint32, follows bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if follows {
-		h.setEdge(viewer, author, yes)
+		h.setEdge(viewer, edge{author: author, state: yes})
 	} else {
-		h.setEdge(viewer, author, no)
+		h.setEdge(viewer, edge{author: author, state: no})
 	}
 }
 
@@ -97,11 +108,11 @@ func (h *History) followedAtFirst(viewer, author uint32) bool {
 	return found
 }
 
-// follows is the state of an edge.
-func (h *History) follows(viewer, author uint32) state {
+// follows is the state of an edge at a moment; never is after all of them.
+func (h *History) follows(viewer, author uint32, m Moment) state {
 	for _, e := range h.mu.edges[viewer] {
 		if e.author == author {
-			return e.state
+			return e.at(m)
 		}
 	}
 	if h.followedAtFirst(viewer, author) {
@@ -110,13 +121,13 @@ func (h *History) follows(viewer, author uint32) state {
 	return no
 }
 
-func (h *History) setEdge(viewer, author uint32, s state) {
+func (h *History) setEdge(viewer uint32, set edge) {
 	edges := h.mu.edges[viewer]
 	for i := range edges {
-		if edges[i].author == author {
-			edges[i].state = s
+		if edges[i].author == set.author {
+			edges[i] = set
 			return
 		}
 	}
-	h.mu.edges[viewer] = append(edges, edge{author, s})
+	h.mu.edges[viewer] = append(edges, set)
 }

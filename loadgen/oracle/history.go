@@ -58,6 +58,7 @@ type Number uint32
 type record struct {
 	author  uint32
 	refused bool
+	acked   bool        // its call returned, so that its author sees it at once
 	id      feed.PostID // 0 while unknown
 	exists  Moment      // from here on it is known to exist
 	doomed  Moment      // from here on it may be deleted: the delete was sent
@@ -101,7 +102,7 @@ func (h *History) PostAcked(n Number, id feed.PostID, at Moment) {
 			h.cfg.Seed, h.name(n, r.author), r.id, id)
 		return
 	}
-	r.id, r.exists = id, min(r.exists, at)
+	r.id, r.exists, r.acked = id, min(r.exists, at), true
 }
 
 // PostRefused says that the call failed in a way that excludes that it
@@ -160,5 +161,5 @@ func (h *History) Owes(viewer uint32, n Number) bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	r := h.mu.posts[n]
-	return r.exists != never && r.doomed == never && h.follows(viewer, r.author) == yes
+	return r.exists != never && r.doomed == never && h.follows(viewer, r.author, never) == yes
 }

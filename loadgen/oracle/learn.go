@@ -20,12 +20,17 @@ type sighting struct {
 
 // learn makes the lessons part of the history. Between judging and learning
 // the acts may have been acknowledged, or another scroll have taught the same.
+//
+// What one read showed of an act that never returned, others need not show at
+// once: nothing was promised yet, and some server may hold an older copy. So a
+// lesson binds when the lag bound has passed.
 func (h *History) learn(viewer uint32, l *lessons) {
 	if len(l.seen)+len(l.gone)+len(l.followed)+len(l.unfollowed) == 0 {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	binds := l.ended + h.cfg.LagBound
 	for _, s := range l.seen {
 		r := &h.mu.posts[s.n]
 		if r.id != 0 && r.id != s.id {
@@ -36,16 +41,18 @@ func (h *History) learn(viewer uint32, l *lessons) {
 		r.id, r.exists = s.id, min(r.exists, s.at)
 	}
 	for _, n := range l.gone {
-		h.mu.posts[n].gone = min(h.mu.posts[n].gone, l.ended)
+		h.mu.posts[n].gone = min(h.mu.posts[n].gone, binds)
 	}
 	for _, a := range l.followed {
-		if h.follows(viewer, a) == maybeYes {
-			h.setEdge(viewer, a, yes)
-		}
+		h.learnEdge(viewer, a, maybeYes, yes, binds)
 	}
 	for _, a := range l.unfollowed {
-		if h.follows(viewer, a) == maybeNo {
-			h.setEdge(viewer, a, no)
-		}
+		h.learnEdge(viewer, a, maybeNo, no, binds)
+	}
+}
+
+func (h *History) learnEdge(viewer, author uint32, before, now state, binds Moment) {
+	if h.follows(viewer, author, never) == before {
+		h.setEdge(viewer, edge{author: author, state: now, before: before, from: binds})
 	}
 }

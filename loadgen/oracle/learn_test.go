@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// again is a later scroll of the same posts.
-func again(s *Scroll) *Scroll {
+// after moves a scroll to a later moment.
+func after(s *Scroll, later time.Duration) *Scroll {
 	for i := range s.Pages {
-		s.Pages[i].Start += time.Hour
-		s.Pages[i].End += time.Hour
+		s.Pages[i].Start += later
+		s.Pages[i].End += later
 	}
 	return s
 }
@@ -67,9 +67,59 @@ func TestAReadShowsWhatHappened(t *testing.T) {
 			if w.violated() != "" {
 				t.Fatalf("the first read violates: %+v", w.Checks())
 			}
-			w.Judge(again(c.later(t, w)))
+			w.Judge(after(c.later(t, w), time.Hour))
 			if got := w.violated(); got != c.clauses {
 				t.Errorf("violated: %q, want %q: %+v", got, c.clauses, w.Checks())
+			}
+		})
+	}
+}
+
+// What one read showed of an act that has not returned, another need not show
+// at once.
+func TestWhatOneReadShowsBindsLater(t *testing.T) {
+	cases := []struct {
+		name         string
+		first, later func(t *testing.T, w *world) *Scroll
+	}{
+		{
+			"a delete on its way",
+			func(t *testing.T, w *world) *Scroll {
+				w.DeleteSent(w.post(friend, long), begin)
+				return w.scroll(viewer, 50)
+			},
+			func(t *testing.T, w *world) *Scroll { return w.scroll(viewer, 50, 0) },
+		},
+		{
+			"an own post whose call timed out",
+			func(t *testing.T, w *world) *Scroll { return w.scroll(viewer, 50, w.send(viewer)) },
+			func(t *testing.T, w *world) *Scroll { return w.scroll(viewer, 50) },
+		},
+		{
+			"a follow whose call timed out",
+			func(t *testing.T, w *world) *Scroll {
+				w.edge(t, lonely, friend, true, false)
+				return w.scroll(lonely, 50, w.post(friend, long))
+			},
+			func(t *testing.T, w *world) *Scroll { return w.scroll(lonely, 50) },
+		},
+		{
+			"an unfollow whose call timed out",
+			func(t *testing.T, w *world) *Scroll {
+				w.edge(t, viewer, friend, false, false)
+				w.post(friend, long)
+				return w.scroll(viewer, 50)
+			},
+			func(t *testing.T, w *world) *Scroll { return w.scroll(viewer, 50, 0) },
+		},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld()
+			w.Judge(c.first(t, w))
+			w.Judge(after(c.later(t, w), 2*time.Second))
+			if w.violated() != "" {
+				t.Errorf("violated: %+v", w.Checks())
 			}
 		})
 	}
