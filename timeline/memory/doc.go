@@ -17,7 +17,7 @@
 // # Invariants
 //
 //  1. Everything of a stripe is guarded by its mutex, and no call holds two.
-//     The three exceptions are atomics, and say so.
+//     The exceptions are atomics, and say so.
 //  2. Whoever has entered a stripe finds no expired timeline in it.
 //  3. The ring is ordered by last reading; stamps do not fall along it, since
 //     they are taken under the lock and never below the newest.
@@ -31,5 +31,5 @@
 // than the cap. Redis takes a quarter, as a cut is a script there; here it moves
 // 6 KB once in fifty deliveries, which is cheaper than the room: 1,000 entries
 // would take 8,192 bytes, 850 take 6,912 (Go's size classes). Slots and the
-// index add about 110 bytes to a timeline.
+// index add about 120 bytes to a timeline: 8.8 bytes an entry at 800 entries.
 package memory

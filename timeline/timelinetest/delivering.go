@@ -161,17 +161,6 @@ func capRaisesBottom(t *testing.T, e Engine) {
 	p.isCapped(2, limit, 5*limit)
 }
 
-// isComplete fails unless v's timeline holds every post from 1 to newest, above
-// the bottom 0.
-func (p probe) isComplete(v feed.UserID, newest int) {
-	p.Helper()
-	want := make([]int, newest)
-	for i := range want {
-		want[i] = newest - i
-	}
-	p.shows(v, 0, want...)
-}
-
 func belowBottomStaysOut(t *testing.T, e Engine) {
 	const limit = 20
 	p := open(t, e, Options{Cap: limit})

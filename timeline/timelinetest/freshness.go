@@ -39,13 +39,13 @@ func actsNeverReturn(t *testing.T, e Engine) {
 	p := open(t, e, Options{Cap: 100})
 	seen := map[uint64]bool{0: true}
 	for range 5 {
-		for _, make := range []func(){
+		for _, act := range []func(){
 			func() { p.create(1) },
 			func() { p.announce(timeline.Act{Viewer: 1}) },
 			func() { p.drop(1); p.announce(timeline.Act{Viewer: 1}); p.live(1) },
 			func() { p.live(1) }, // over a live one
 		} {
-			make()
+			act()
 			acts := p.read(1).Acts
 			if seen[acts] {
 				t.Fatalf("acts %d came again, or are none", acts)

@@ -146,7 +146,7 @@ func (m *model) draw(label string, from, to int) int {
 	return rapid.IntRange(from, to).Draw(m.T, label)
 }
 
-func (m *model) any() *modelled { return &m.timelines[m.draw("viewer", 0, modelViewers-1)] }
+func (m *model) one() *modelled { return &m.timelines[m.draw("viewer", 0, modelViewers-1)] }
 
 // anyToken is the timeline's, or that of the building before, or one too many.
 func (m *model) anyToken(tl *modelled) timeline.Token {
@@ -173,7 +173,7 @@ func (tl *modelled) give(id feed.PostID, s sources) {
 }
 
 func (m *model) create() {
-	tl := m.any()
+	tl := m.one()
 	life := uint64(m.draw("life", 1, 2))
 	token, ok := m.tryCreate(tl.viewer, life)
 	if want := tl.state != timeline.Building || tl.Life != life; ok != want {
@@ -193,7 +193,7 @@ func (m *model) create() {
 }
 
 func (m *model) finish() {
-	tl, bottom, posts := m.any(), m.draw("bottom", 0, 30), m.posts("scan")
+	tl, bottom, posts := m.one(), m.draw("bottom", 0, 30), m.posts("scan")
 	token, version := m.anyToken(tl), uint64(m.draw("version", 1, 3))
 	posts = slices.DeleteFunc(posts, func(n int) bool { return n <= bottom })
 	slices.Sort(posts)
@@ -212,7 +212,7 @@ func (m *model) finish() {
 }
 
 func (m *model) fold() {
-	tl, posts := m.any(), m.posts("folded")
+	tl, posts := m.one(), m.posts("folded")
 	token, old, next := m.anyToken(tl), uint64(m.draw("old", 1, 3)), uint64(m.draw("next", 1, 3))
 	if m.draw("right version", 0, 2) > 0 {
 		old = tl.FollowVersion
@@ -236,7 +236,7 @@ func (m *model) deliver() {
 	for _, n := range m.posts("delivered") {
 		d := timeline.Delivery{Post: m.post(n)}
 		for range m.draw("viewers", 1, modelViewers) {
-			tl := m.any()
+			tl := m.one()
 			d.Viewers = append(d.Viewers, tl.viewer)
 			if tl.state == timeline.Absent {
 				misses++
@@ -252,20 +252,20 @@ func (m *model) deliver() {
 }
 
 func (m *model) drop() {
-	tl := m.any()
+	tl := m.one()
 	m.probe.drop(tl.viewer)
 	*tl = modelled{viewer: tl.viewer, old: tl.Token}
 }
 
 func (m *model) announce() {
-	tl := m.any()
+	tl := m.one()
 	m.probe.announce(timeline.Act{Viewer: tl.viewer})
 	tl.renewed = tl.state != timeline.Absent
 }
 
 // page holds a page against the whole timeline.
 func (m *model) page() {
-	tl := m.any()
+	tl := m.one()
 	before, limit := m.post(m.draw("before", 0, modelPosts+1)), m.draw("limit", 1, 20)
 	q := timeline.Query{Viewer: tl.viewer, Before: before, Limit: limit, Life: tl.Life}
 	page := m.readPage(q)

@@ -43,7 +43,7 @@ type testCase struct {
 func cases() []testCase {
 	var all []testCase
 	for _, part := range [][]testCase{
-		buildingCases, deliveryCases, readingCases, freshnessCases, concurrencyCases, modelCases,
+		buildingCases, foldingCases, deliveryCases, readingCases, freshnessCases, concurrencyCases, modelCases,
 	} {
 		all = append(all, part...)
 	}
