@@ -3,8 +3,10 @@ package loadgen
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"skein/feed"
 	"skein/loadgen/graph"
 )
 
@@ -128,10 +130,7 @@ func (c Config) open() (*graph.Graph, error) {
 			Users: c.Users, Follows: c.Follows, Celebrities: c.Celebrities,
 			CelebrityShare: c.CelebrityShare, Seed: c.Seed,
 		})
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
-		}
-		return g, nil
+		return g, asFlags(err)
 	}
 	g, notes, err := graph.Open(c.Graph, c.GraphOptions)
 	if err != nil {
@@ -144,6 +143,20 @@ func (c Config) open() (*graph.Graph, error) {
 		c.Progress.Note("%s: %d bad lines skipped; the first: %s", c.Graph, notes.Skipped, notes.FirstSkipped)
 	}
 	return g, nil
+}
+
+// asFlags names the flags of a graph's description that are wrong.
+func asFlags(err error) error {
+	wrong, ok := errors.AsType[*feed.Error](err)
+	if !ok {
+		return err
+	}
+	var all []error
+	for _, f := range wrong.Fields {
+		flag := strings.ReplaceAll(f.Field, "_", "-")
+		all = append(all, fmt.Errorf("%w: --%s %s", ErrConfig, flag, f.Description))
+	}
+	return errors.Join(all...)
 }
 
 // sample is how many of users are checked.

@@ -64,7 +64,7 @@ func newRecorder() *recorder {
 	return r
 }
 
-// latency counts a call of the load that succeeded, took so long since it was
+// latency counts a call of the load that succeeded, and how long after it was
 // due.
 func (r *recorder) latency(name, phase string, took time.Duration) {
 	r.histogram(r.mu.latency, name, phase).Record(took)

@@ -41,7 +41,7 @@ func Run(ctx context.Context, cfg Config) (*report.Report, error) {
 		return nil, err
 	}
 	defer r.fleet.close()
-	if err := r.importGraph(ctx); err != nil {
+	if err := r.importGraph(ctx); err != nil && ctx.Err() == nil {
 		return nil, err
 	}
 	before := r.scrape(ctx)

@@ -75,7 +75,8 @@ func TestWrongUsage(t *testing.T) {
 		{"--read-share must be", []string{"demo", "--read-share", "1.5"}},
 		{"absent.edges", []string{"run", "--graph", filepath.Join(dir, "absent.edges")}},
 		{"line 2", []string{"run", "--graph", bad}},
-		{"users", []string{"run", "--users", "1"}},
+		{"--users must be", []string{"run", "--users", "1"}},
+		{"--celebrity-share must be", []string{"run", "--celebrity-share", "0.001"}},
 		{"make build", []string{"demo", "--skein", filepath.Join(dir, "absent")}},
 		{"--target", []string{"demo", "--target", "127.0.0.1:1"}},
 	}
@@ -86,6 +87,27 @@ func TestWrongUsage(t *testing.T) {
 		}
 		if code != exitUsage || !strings.Contains(stderr, c.says) {
 			t.Errorf("%v: exit %d, want %d and %q in: %s", c.args, code, exitUsage, c.says, stderr)
+		}
+	}
+}
+
+// The flags are a promise to scripts.
+func TestFlags(t *testing.T) {
+	promised := map[string]string{
+		"run": "target workload graph users follows celebrities celebrity-share rate read-share burst sample " +
+			"duration seed out metrics lag-bound reverse undirected skip-bad",
+		"demo": "graph reverse undirected skip-bad users follows out skein duration seed",
+	}
+	root := (&program{}).command()
+	for name, flags := range promised {
+		c, _, err := root.Find([]string{name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for flag := range strings.FieldsSeq(flags) {
+			if c.Flags().Lookup(flag) == nil {
+				t.Errorf("loadgen %s has no --%s", name, flag)
+			}
 		}
 	}
 }
