@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -163,6 +164,8 @@ type acts struct {
 	deleting  map[feed.PostID]bool // asked for, perhaps not done
 	published map[feed.PostID]bool
 	follows   map[feed.Follow]bool
+	until     int           // so many posts
+	reached   chan struct{} // closes this
 }
 
 // W1, W2, W3, F1: the machine stops at any moment, with any part of what was not
@@ -177,6 +180,7 @@ func TestW2_CrashAtAnyMoment(t *testing.T) {
 		a := &acts{
 			posts: map[string]feed.PostID{}, deleted: map[feed.PostID]bool{}, deleting: map[feed.PostID]bool{},
 			published: map[feed.PostID]bool{}, follows: map[feed.Follow]bool{},
+			until: 1 + int((seed+crash*37)%200), reached: make(chan struct{}),
 		}
 		stop, done := make(chan struct{}), &sync.WaitGroup{}
 		ids := feed.NewIDs(s, time.Now)
@@ -185,9 +189,7 @@ func TestW2_CrashAtAnyMoment(t *testing.T) {
 		}
 		done.Go(func() { a.relay(t, s, stop) })
 		// The crash comes after a drawn number of acknowledged posts.
-		for until := int(seed+crash*37) % 200; a.count() < max(until, 1); {
-			time.Sleep(time.Millisecond)
-		}
+		receive(t, "acknowledged posts", a.reached)
 		before := a.snapshot()
 		left := afterCrash(t, disk, int(crash%4)*33, seed+crash)
 		close(stop)
@@ -196,25 +198,20 @@ func TestW2_CrashAtAnyMoment(t *testing.T) {
 	}
 }
 
-func (a *acts) count() int {
+func (a *acts) posted(request string, id feed.PostID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.posts)
+	a.posts[request] = id
+	if len(a.posts) == a.until {
+		close(a.reached)
+	}
 }
 
 // snapshot copies what is acknowledged so far.
 func (a *acts) snapshot() *acts {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return &acts{posts: clone(a.posts), deleted: clone(a.deleted), deleting: a.deleting, published: a.published, follows: clone(a.follows)}
-}
-
-func clone[K comparable, V any](m map[K]V) map[K]V {
-	c := make(map[K]V, len(m))
-	for k, v := range m {
-		c[k] = v
-	}
-	return c
+	return &acts{posts: maps.Clone(a.posts), deleted: maps.Clone(a.deleted), deleting: a.deleting, published: a.published, follows: maps.Clone(a.follows)}
 }
 
 // work posts, follows, and deletes a tenth of its posts.
@@ -238,9 +235,7 @@ func (a *acts) work(t *testing.T, s *embedded.Store, ids *feed.IDs, w int, seed 
 		}
 		edge := feed.Follow{Viewer: feed.UserID(w + 1), Author: feed.UserID(n + 1)}
 		if err == nil {
-			a.mu.Lock()
-			a.posts[request] = post.ID
-			a.mu.Unlock()
+			a.posted(request, post.ID)
 			_, err = s.Follow(bg, edge)
 		}
 		if err == nil {

@@ -44,6 +44,12 @@ func TestSuite(t *testing.T) {
 	storagetest.Run(t, func(t testing.TB) storagetest.Stores { return stores(vfs.NewMem(), "store")(t) })
 }
 
+// On a disk, syncs take time: calls meet there and go on together, which brings
+// out races that memory hides.
+func TestSuite_OnDisk(t *testing.T) {
+	storagetest.Run(t, func(t testing.TB) storagetest.Stores { return stores(nil, t.TempDir())(t) })
+}
+
 func BenchmarkSuite(b *testing.B) {
 	storagetest.Benchmark(b, func(t testing.TB) storagetest.Stores {
 		s := open(t, t.TempDir(), embedded.Options{})

@@ -1,11 +1,14 @@
 package embedded_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -44,6 +47,32 @@ func openBroken(t *testing.T, d *brokenDisk) (*embedded.Store, chan error) {
 	return open(t, "store", embedded.Options{FS: d.fs(), OnFatal: func(err error) { fatal <- err }}), fatal
 }
 
+// receive waits for c, but not for ever.
+func receive[T any](t *testing.T, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(10 * time.Second):
+		t.Fatal("waited 10 s for ", what)
+	}
+	return v
+}
+
+// holdFirstSync stops the disk in the next sync of the log: syncing closes when
+// it has begun, and release lets it go on.
+func (d *brokenDisk) holdFirstSync() (syncing <-chan struct{}, release func()) {
+	begun, gate := make(chan struct{}), make(chan struct{})
+	var held atomic.Bool
+	d.set(func(op errorfs.Op) error {
+		if isLog(op) && isSync(op) && held.CompareAndSwap(false, true) {
+			close(begun)
+			<-gate
+		}
+		return nil
+	})
+	return begun, sync.OnceFunc(func() { close(gate) })
+}
+
 func isLog(op errorfs.Op) bool { return strings.HasSuffix(op.Path, ".log") }
 
 func isSync(op errorfs.Op) bool {
@@ -55,21 +84,14 @@ func isSync(op errorfs.Op) bool {
 func TestW1_NothingShowsBeforeTheSync(t *testing.T) {
 	d := newBrokenDisk()
 	s, _ := openBroken(t, d)
-	syncing, release := make(chan struct{}), make(chan struct{})
-	var held atomic.Bool
-	d.set(func(op errorfs.Op) error {
-		if isLog(op) && isSync(op) && held.CompareAndSwap(false, true) {
-			close(syncing)
-			<-release
-		}
-		return nil
-	})
+	syncing, release := d.holdFirstSync()
+	defer release()
 	id, acknowledged := feed.IDAt(time.Now()), make(chan error, 1)
 	go func() {
 		_, err := s.CreatePost(bg, draft(id, 7, ""))
 		acknowledged <- err
 	}()
-	<-syncing
+	receive(t, "the sync", syncing)
 	if got, err := s.GetPosts(bg, []feed.PostID{id}); err != nil || len(got) > 0 {
 		t.Errorf("before the sync GetPosts has %v, %v", got, err)
 	}
@@ -81,43 +103,52 @@ func TestW1_NothingShowsBeforeTheSync(t *testing.T) {
 		t.Errorf("acknowledged before the sync: %v", err)
 	default:
 	}
-	close(release)
-	if err := <-acknowledged; err != nil {
+	release()
+	if err := receive(t, "the acknowledgement", acknowledged); err != nil {
 		t.Fatal(err)
 	}
 	wantPost(t, s, id)
+}
+
+// asking is a context that tells when somebody begins to wait for it.
+type asking struct {
+	context.Context
+	asked func()
+}
+
+func (a asking) Done() <-chan struct{} {
+	a.asked()
+	return a.Context.Done()
 }
 
 // W3: a retry while the first call is still at the disk waits, and gets its post.
 func TestW3_RetryWaitsForTheFirst(t *testing.T) {
 	d := newBrokenDisk()
 	s, _ := openBroken(t, d)
-	syncing, release := make(chan struct{}), make(chan struct{})
-	var held atomic.Bool
-	d.set(func(op errorfs.Op) error {
-		if isLog(op) && isSync(op) && held.CompareAndSwap(false, true) {
-			close(syncing)
-			<-release
-		}
-		return nil
-	})
+	syncing, release := d.holdFirstSync()
+	defer release()
 	id := feed.IDAt(time.Now())
-	type outcome struct {
-		post feed.Post
-		err  error
+	outcomes := make(chan error, 2)
+	create := func(ctx context.Context, id, want feed.PostID) {
+		post, err := s.CreatePost(ctx, draft(id, 7, "r"))
+		if err == nil && post.ID != want {
+			err = fmt.Errorf("got post %d, want %d", post.ID, want)
+		}
+		outcomes <- err
 	}
-	outcomes := make(chan outcome, 2)
-	create := func(id feed.PostID) {
-		post, err := s.CreatePost(bg, draft(id, 7, "r"))
-		outcomes <- outcome{post, err}
+	go create(bg, id, id)
+	receive(t, "the sync", syncing)
+	waits := make(chan struct{})
+	go create(asking{bg, sync.OnceFunc(func() { close(waits) })}, id+1, id)
+	select {
+	case <-waits:
+	case err := <-outcomes:
+		t.Fatalf("the retry answered before its post was durable: %v", err)
 	}
-	go create(id)
-	<-syncing
-	go create(id + 1)
-	close(release)
+	release()
 	for range 2 {
-		if o := <-outcomes; o.err != nil || o.post.ID != id {
-			t.Errorf("got post %d, %v; want %d", o.post.ID, o.err, id)
+		if err := receive(t, "CreatePost", outcomes); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -146,36 +177,52 @@ func TestW2_DiskFailsUnderAWrite(t *testing.T) {
 			return nil
 		},
 	}
-	for name, inject := range cases {
-		t.Run(name, func(t *testing.T) {
-			d := newBrokenDisk()
-			s, fatal := openBroken(t, d)
-			kept, lost := feed.IDAt(time.Now()), feed.IDAt(time.Now())+1
-			if _, err := s.CreatePost(bg, draft(kept, 7, "kept")); err != nil {
-				t.Fatal(err)
-			}
-			d.set(inject)
-			_, err := s.CreatePost(bg, draft(lost, 7, "lost"))
-			wantUnavailable(t, err)
-			if err := <-fatal; !strings.Contains(err.Error(), "the store in store cannot go on") {
-				t.Errorf("OnFatal got %q, want one that names the folder", err)
-			}
-			d.set(func(errorfs.Op) error { return nil }) // the disk is well again: too late
-			_, err = s.CreatePost(bg, draft(lost+1, 7, "after"))
-			wantUnavailable(t, err)
-			_, err = s.Follow(bg, feed.Follow{Viewer: 1, Author: 2})
-			wantUnavailable(t, err)
-			_, err = s.GetPosts(bg, []feed.PostID{kept})
-			wantUnavailable(t, err)
-			if err := s.Close(); err == nil {
-				t.Error("Close of a failed store says nothing")
-			}
-			if len(fatal) > 0 {
-				t.Error("OnFatal was called again")
-			}
-			wantPost(t, afterCrash(t, d.MemFS, 0, 0), kept)
-		})
+	calls := map[string]func(s *embedded.Store, kept feed.PostID) error{
+		"CreatePost": func(s *embedded.Store, kept feed.PostID) error {
+			_, err := s.CreatePost(bg, draft(kept+1, 7, "lost"))
+			return err
+		},
+		"DeletePost": func(s *embedded.Store, kept feed.PostID) error { return s.DeletePost(bg, 7, kept) },
+		"Grant": func(s *embedded.Store, _ feed.PostID) error {
+			_, err := s.Grant(bg)
+			return err
+		},
+		"Follow": func(s *embedded.Store, _ feed.PostID) error {
+			_, err := s.Follow(bg, feed.Follow{Viewer: 1, Author: 2})
+			return err
+		},
 	}
+	for name, inject := range cases {
+		for callName, call := range calls {
+			t.Run(name+"/"+callName, func(t *testing.T) { failUnder(t, inject, call) })
+		}
+	}
+}
+
+func failUnder(t *testing.T, inject func(errorfs.Op) error, call func(s *embedded.Store, kept feed.PostID) error) {
+	d := newBrokenDisk()
+	s, fatal := openBroken(t, d)
+	kept := feed.IDAt(time.Now())
+	if _, err := s.CreatePost(bg, draft(kept, 7, "kept")); err != nil {
+		t.Fatal(err)
+	}
+	d.set(inject)
+	wantUnavailable(t, call(s, kept))
+	if err := receive(t, "OnFatal", fatal); !strings.Contains(err.Error(), "the store in store cannot go on") {
+		t.Errorf("OnFatal got %q, want one that names the folder", err)
+	}
+	d.set(func(errorfs.Op) error { return nil }) // the disk is well again: too late
+	_, err := s.CreatePost(bg, draft(kept+2, 7, "after"))
+	wantUnavailable(t, err)
+	_, err = s.GetPosts(bg, []feed.PostID{kept})
+	wantUnavailable(t, err)
+	if err := s.Close(); err == nil {
+		t.Error("Close of a failed store says nothing")
+	}
+	if len(fatal) > 0 {
+		t.Error("OnFatal was called again")
+	}
+	wantPost(t, afterCrash(t, d.MemFS, 0, 0), kept)
 }
 
 // A flush that meets a full disk happens behind everybody's back, and must not
@@ -201,7 +248,7 @@ func TestW2_DiskFullUnderAFlush(t *testing.T) {
 		}
 		acknowledged[id] = true
 	}
-	if err := <-fatal; !errors.Is(err, syscall.ENOSPC) {
+	if err := receive(t, "OnFatal", fatal); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("OnFatal got %v, want the full disk", err)
 	}
 	after := afterCrash(t, d.MemFS, 0, 0)

@@ -1,9 +1,11 @@
 package storagetest
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -17,6 +19,7 @@ var followCases = []testCase{
 	{"Follow_VersionsAgainstModel", followModel},
 	{"Follow_SetIsOneVersion", followConsistent},
 	{"Follow_SameEdgeTogetherIsOneFollow", followOnce},
+	{"Follow_TogetherNoVersionIsGivenTwice", followVersions},
 	{"F2_ChunksTileAllFollowers", followersTile},
 	{"ListFollowing_Pages", followingPages},
 	{"W2_FollowsSurviveReopen", followsSurvive},
@@ -113,24 +116,52 @@ func followConsistent(t *testing.T, s Stores) {
 	}))
 }
 
+// followOnce has several callers follow and unfollow the same edges at once: each
+// change is reported by one of them.
 func followOnce(t *testing.T, s Stores) {
-	edge := feed.Follow{Viewer: 1, Author: 2}
-	added := make([]bool, 16)
-	must(t, together(len(added), func(i int) (err error) {
-		added[i], err = s.Graph.Follow(bg, edge)
-		return err
-	}))
-	news := 0
-	for _, a := range added {
-		if a {
-			news++
+	const callers, edges = 8, 40
+	for round, set := range []func(context.Context, feed.Follow) (bool, error){s.Graph.Follow, s.Graph.Unfollow} {
+		var changes [edges]atomic.Int64
+		must(t, together(callers, func(int) error {
+			for n := range edges {
+				changed, err := set(bg, feed.Follow{Viewer: 1, Author: feed.UserID(n + 2)})
+				if err != nil {
+					return err
+				}
+				if changed {
+					changes[n].Add(1)
+				}
+			}
+			return nil
+		}))
+		for n := range changes {
+			if c := changes[n].Load(); c != 1 {
+				t.Errorf("edge %d changed for %d callers, want 1", n, c)
+			}
+		}
+		if set := result(s.Graph.GetFollowSet(bg, 1))(t); int(set.Version) != edges*(round+1) {
+			t.Errorf("version %d after %d changes", set.Version, edges*(round+1))
 		}
 	}
-	if news != 1 {
-		t.Fatalf("the edge was new to %d calls, want 1", news)
-	}
-	if set := result(s.Graph.GetFollowSet(bg, 1))(t); set.Version != 1 {
-		t.Fatalf("version %d, want 1", set.Version)
+}
+
+// followVersions has callers change one viewer's set at different edges at once:
+// no version is given twice.
+func followVersions(t *testing.T, s Stores) {
+	const callers, each = 8, 40
+	must(t, together(callers, func(i int) error {
+		for n := range each {
+			if _, err := s.Graph.Follow(bg, feed.Follow{Viewer: 1, Author: feed.UserID(2 + i*each + n)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	set := result(s.Graph.GetFollowSet(bg, 1))(t)
+	since := slices.Clone(set.Since)
+	slices.Sort(since)
+	if n := len(slices.Compact(since)); n != callers*each || set.Version != callers*each {
+		t.Fatalf("%d versions up to %d, want %d", n, set.Version, callers*each)
 	}
 }
 

@@ -92,20 +92,28 @@ func deleteOfAnother(t *testing.T, s Stores) {
 }
 
 func deleteOnce(t *testing.T, s Stores) {
-	post := newWriter(s.Posts).mustCreate(t, 5, text(1))
-	var won atomic.Int64
-	must(t, together(16, func(int) error {
-		err := s.Posts.DeletePost(bg, 5, post.ID)
-		switch {
-		case err == nil:
-			won.Add(1)
-		case feed.CodeOf(err) != feed.CodeNotFound:
-			return fmt.Errorf("a delete that lost got %w, want not found", err)
+	const callers, posts = 8, 30
+	w := newWriter(s.Posts)
+	var ids [posts]feed.PostID
+	for n := range ids {
+		ids[n] = w.mustCreate(t, 5, text(n)).ID
+	}
+	var won [posts]atomic.Int64
+	must(t, together(callers, func(int) error {
+		for n, id := range ids {
+			err := s.Posts.DeletePost(bg, 5, id)
+			if err == nil {
+				won[n].Add(1)
+			} else if feed.CodeOf(err) != feed.CodeNotFound {
+				return fmt.Errorf("a delete that lost got %w, want not found", err)
+			}
 		}
 		return nil
 	}))
-	if won.Load() != 1 {
-		t.Fatalf("%d deletes succeeded, want 1", won.Load())
+	for n := range won {
+		if c := won[n].Load(); c != 1 {
+			t.Errorf("%d deletes of post %d succeeded, want 1", c, ids[n])
+		}
 	}
 }
 

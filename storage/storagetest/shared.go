@@ -64,18 +64,27 @@ func tiersIncremental(t *testing.T, s Stores) {
 }
 
 func tierConflict(t *testing.T, s Stores) {
-	var won atomic.Int64
-	must(t, together(8, func(i int) error {
-		err := s.Graph.ChangeTier(bg, 1, nil, policy.History{{From: feed.PostID(i + 1), Tier: policy.Loud}})
-		if err == nil {
-			won.Add(1)
-		} else if !errors.Is(err, storage.ErrConflict) {
-			return err
+	const callers, authors = 8, 30
+	start := result(s.Graph.GetTiers(bg, 0))(t).Version
+	var won [authors]atomic.Int64
+	must(t, together(callers, func(i int) error {
+		for a := range won {
+			err := s.Graph.ChangeTier(bg, feed.UserID(a+1), nil, policy.History{{From: feed.PostID(i + 1), Tier: policy.Loud}})
+			if err == nil {
+				won[a].Add(1)
+			} else if !errors.Is(err, storage.ErrConflict) {
+				return err
+			}
 		}
 		return nil
 	}))
-	if won.Load() != 1 {
-		t.Fatalf("%d changes of one history won, want 1", won.Load())
+	for a := range won {
+		if n := won[a].Load(); n != 1 {
+			t.Errorf("%d changes of the history of author %d won, want 1", n, a+1)
+		}
+	}
+	if got := result(s.Graph.GetTiers(bg, start))(t); len(got.Histories) != authors || got.Version < start+authors {
+		t.Fatalf("%d histories up to version %d, want %d", len(got.Histories), got.Version, authors)
 	}
 }
 
