@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
@@ -16,6 +17,10 @@ import (
 
 // readyWithin is how long a server may take to answer its first call.
 const readyWithin = 10 * time.Second
+
+// reconnect makes a server that was started again be noticed at once; gRPC's own
+// pauses grow to minutes, and would be measured as failing calls.
+var reconnect = backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}
 
 // server is one target.
 type server struct {
@@ -36,7 +41,9 @@ type fleet struct {
 func dial(ctx context.Context, targets []string) (*fleet, error) {
 	f := &fleet{}
 	for _, address := range targets {
-		conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		conn, err := grpc.NewClient(address,
+			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: readyWithin}))
 		if err != nil {
 			f.close()
 			return nil, fmt.Errorf("%w: --target %s: %w", ErrConfig, address, err)

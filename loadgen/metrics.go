@@ -90,7 +90,8 @@ func (s scrape) known(name string) *float64 {
 	return &v
 }
 
-// since returns by how much a counter grew, nil if that is not known.
+// since returns by how much a counter grew, nil if that is not known: one that
+// shrank belongs to a server that was started again.
 func (s scrape) since(before scrape, name string) *float64 {
 	was, is := before.known(name), s.known(name)
 	if is == nil {
@@ -99,6 +100,9 @@ func (s scrape) since(before scrape, name string) *float64 {
 	v := *is
 	if was != nil {
 		v -= *was
+	}
+	if v < 0 {
+		return nil
 	}
 	return &v
 }

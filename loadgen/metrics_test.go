@@ -36,6 +36,10 @@ func TestScrape(t *testing.T) {
 	if v := s.since(before, "skein_deliveries_total"); v == nil || *v != 30 {
 		t.Errorf("deliveries %v, want 30", v)
 	}
+	before.sums["skein_deliveries_total"] = 90
+	if v := s.since(before, "skein_deliveries_total"); v != nil {
+		t.Errorf("a counter that began anew grew by %v", *v)
+	}
 	if v := s.known("skein_timelines_live"); v != nil {
 		t.Errorf("a metric that is not there is %v", *v)
 	}

@@ -14,7 +14,7 @@ func (j *judge) items() {
 		for _, it := range p.Items {
 			n, fault, foreign := j.h.identify(it)
 			switch {
-			case foreign:
+			case foreign: // only its place matters
 			case fault != "":
 				j.violate(T1, "post %d by %d is shown, but %s; token %q", it.ID, it.Author, fault, p.Token)
 			default:
@@ -25,7 +25,9 @@ func (j *judge) items() {
 			if it.ID >= prev {
 				j.violate(T3, "post %d is shown below post %d; token %q", it.ID, prev, p.Token)
 			}
-			j.tried[T3].shown(it.Source)
+			if !foreign {
+				j.tried[T3].shown(it.Source)
+			}
 			prev = it.ID
 			rank++
 		}
