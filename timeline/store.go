@@ -72,7 +72,8 @@ type Page struct {
 	Entries []Entry
 	// Floor: every id from Floor on, and below the id asked for, that the
 	// timeline holds is in Entries. It is the last entry's id when there are
-	// more, else Bottom+1.
+	// more, else Bottom+1. Unless Live it is the id asked for: nothing is
+	// covered.
 	Floor feed.PostID
 	Position
 }
@@ -94,7 +95,8 @@ type Delivery struct {
 
 // Outcome says what became of deliveries. Entries is how many were appended;
 // Repeats were there already, or lie at or below the bottom; Misses found no
-// timeline, live or building.
+// timeline, live or building. A store that appends without looking may count a
+// repeat as an entry.
 type Outcome struct {
 	Entries, Repeats, Misses int64
 	// Undelivered holds, by shard, what a shard that fails did not take; it
@@ -175,10 +177,10 @@ type Store interface {
 
 	// Announce makes acts known: every Read, on any server, that begins after
 	// it returned has a Position that differs from any read before.
-	Announce(ctx context.Context, act Act) error
+	Announce(ctx context.Context, acts ...Act) error
 
 	// DeletedSince returns the posts deleted after a position of Deletes and
-	// up to now.
+	// up to now. A position that this store never gave is not Known.
 	DeletedSince(ctx context.Context, position uint64) (Deletes, error)
 
 	// Shard returns the shard in which viewer's timeline lies: 0 to Shards-1.

@@ -28,6 +28,9 @@ func newRPC(config Config, api *server.Server, registry prometheus.Registerer, l
 	registry.MustRegister(metrics)
 	inFlight := newLimit(config.MaxInFlight)
 	rpc := grpc.NewServer(
+		grpc.ForceServerCodecV2(server.Codec()),
+		// Stop returns when nothing uses the engines any more.
+		grpc.WaitForHandlers(true),
 		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), server.UnaryErrors(log), inFlight.unary),
 		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), server.StreamErrors(log), inFlight.stream),
 		// Clients behind a load balancer ping to keep their connection.

@@ -73,13 +73,16 @@ type Partition interface {
 	// ID is its number, from 0.
 	ID() int
 
-	// Fetch returns the next records, at most limit, in order, each once, from
-	// the group's committed offset on. It waits for the first. It ends with
+	// Fetch returns the next records, at most limit and a few MiB of them, in
+	// order, each once, from the group's committed offset on; a new group
+	// begins at the oldest record kept. It waits for the first. It ends with
 	// ErrRevoked, or with the context's error.
 	Fetch(ctx context.Context, limit int) (Batch, error)
 
 	// Commit says that every record below offset is done, and lasts. Never
-	// backwards: a lower one than before is ignored.
+	// backwards: a lower one than before is ignored. After the context of
+	// Consume has ended it still works until handle returns; after a
+	// revocation it does not.
 	Commit(ctx context.Context, offset int64) error
 }
 
@@ -92,7 +95,8 @@ type Log interface {
 	Append(ctx context.Context, topic string, records ...Record) error
 
 	// PartitionOf returns the partition to which records with key go. It never
-	// changes, and is -1 for an unknown topic.
+	// changes. It is -1 for an unknown topic, and for an empty key, whose
+	// records go to any.
 	PartitionOf(topic string, key []byte) int
 
 	// Consume joins a group for a topic and calls handle, in a goroutine of
@@ -108,15 +112,18 @@ type Log interface {
 	// record counts from before Append returns until its commit.
 	Pending(ctx context.Context, group, topic string) ([]Pending, error)
 
-	// Read returns up to limit records of a partition from offset on, without
-	// a group and without waiting; for looking at and replaying old ones.
+	// Read returns up to limit records of a partition from offset on, a few MiB
+	// at most, without a group and without waiting; none means the end. For
+	// looking at and replaying old ones.
 	Read(ctx context.Context, topic string, partition int, offset int64, limit int) ([]Record, error)
 
 	// Committed returns a group's committed offset of each partition.
 	Committed(ctx context.Context, group, topic string) ([]int64, error)
 
 	// Reset moves a group's committed offset of a partition to offset, backward
-	// or forward, within what is retained. The group must have no member.
+	// or forward, to the nearest that is retained.
+	//
+	// feed.CodeInvalid: the group has a member.
 	Reset(ctx context.Context, group, topic string, partition int, offset int64) error
 
 	// Close ends it; calls of Consume return first.

@@ -177,16 +177,14 @@ func (s *graphService) ImportFollows(stream grpc.ClientStreamingServer[feedv1.Im
 // announceImport announces each viewer of an import once.
 func (s *graphService) announceImport(ctx context.Context, edges []feed.Follow) error {
 	seen := make(map[feed.UserID]struct{}, len(edges)/8)
+	acts := make([]timeline.Act, 0, len(edges)/8)
 	for _, e := range edges {
-		if _, ok := seen[e.Viewer]; ok {
-			continue
-		}
-		seen[e.Viewer] = struct{}{}
-		if err := s.announce(ctx, timeline.Act{Viewer: e.Viewer}); err != nil {
-			return err
+		if _, ok := seen[e.Viewer]; !ok {
+			seen[e.Viewer] = struct{}{}
+			acts = append(acts, timeline.Act{Viewer: e.Viewer})
 		}
 	}
-	return nil
+	return s.announce(ctx, acts...)
 }
 
 func toUser(u feed.User) *feedv1.User {

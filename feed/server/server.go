@@ -151,14 +151,14 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 // Close waits for rebuilds under way. Calls must have ended before.
 func (s *Server) Close() { s.home.close() }
 
-// announce makes an act known to caches everywhere. Where that cannot be proved
-// it waits until no copy can be alive any more (T4).
-func (s *Server) announce(ctx context.Context, act timeline.Act) error {
-	err := s.timelines.Announce(ctx, act)
+// announce makes acts known to caches everywhere. Where that cannot be proved it
+// waits until no copy can be alive any more (T4).
+func (s *Server) announce(ctx context.Context, acts ...timeline.Act) error {
+	err := s.timelines.Announce(ctx, acts...)
 	if err == nil {
 		return nil
 	}
-	s.log.Warn("an act was not announced; waiting for cached copies to expire", "err", err)
+	s.log.Warn("acts were not announced; waiting for cached copies to expire", "err", err)
 	select {
 	case <-time.After(copyLife):
 		return nil

@@ -60,6 +60,9 @@ func (s *Store) ChangeTier(ctx context.Context, author feed.UserID, old, next po
 		if !slices.Equal(present, old) {
 			return storage.ErrConflict
 		}
+		if len(next) == 0 || next[len(next)-1].From < feed.IDAt(s.clock().Add(policy.Lead)) {
+			return feed.ErrLate
+		}
 		head.version++
 		if version > 0 {
 			b.remove(number(tableTiers, version))
@@ -120,7 +123,7 @@ func (s *Store) changeShared(ctx context.Context, doing string, change func(b ba
 	b := s.batch()
 	if err := s.showShared(b, change); err != nil {
 		b.Close()
-		if err == storage.ErrConflict {
+		if err == storage.ErrConflict || err == feed.ErrLate {
 			return err
 		}
 		return translate(doing, err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"skein/feed"
 	"skein/feed/policy"
@@ -15,6 +16,7 @@ import (
 var sharedCases = []testCase{
 	{"GetTiers_IncrementalEqualsWhole", tiersIncremental},
 	{"ChangeTier_OneOfManyWins", tierConflict},
+	{"ChangeTier_NotTooLate", tierLate},
 	{"PutSettings", settings},
 	{"BeginLife_OncePerLife", lives},
 	{"TokenKey_OnceForEver", tokenKey},
@@ -29,7 +31,7 @@ func tiersIncremental(t *testing.T, s Stores) {
 	for i := range 12 {
 		author := feed.UserID(i%3 + 1)
 		old := known[author]
-		next := old.Add(policy.Change{From: feed.PostID(100 * (i + 1)), Tier: policy.Loud - old.Latest()})
+		next := old.Add(policy.Change{From: ahead(i), Tier: policy.Loud - old.Latest()})
 		must(t, s.Graph.ChangeTier(bg, author, old, next))
 		known[author] = next
 		if i%2 == 0 {
@@ -63,13 +65,30 @@ func tiersIncremental(t *testing.T, s Stores) {
 	}
 }
 
+// ahead is an id far enough ahead for a change of tier.
+func ahead(i int) feed.PostID {
+	return feed.IDAt(time.Now().Add(policy.Lead+time.Minute)) + feed.PostID(i)
+}
+
+// A change that would commit with too little of the lead left is refused: a
+// reader might still use a copy from before it when ids get there.
+func tierLate(t *testing.T, s Stores) {
+	soon := policy.History{{From: feed.IDAt(time.Now().Add(policy.Lead - time.Second)), Tier: policy.Loud}}
+	if err := s.Graph.ChangeTier(bg, 1, nil, soon); !errors.Is(err, feed.ErrLate) {
+		t.Fatalf("a change that is nearly due gives %v, want feed.ErrLate", err)
+	}
+	if got := result(s.Graph.GetTiers(bg, 0))(t); len(got.Histories) > 0 {
+		t.Fatalf("it was refused, yet %v", got.Histories)
+	}
+}
+
 func tierConflict(t *testing.T, s Stores) {
 	const callers, authors = 8, 30
 	start := result(s.Graph.GetTiers(bg, 0))(t).Version
 	var won [authors]atomic.Int64
 	must(t, together(callers, func(i int) error {
 		for a := range won {
-			err := s.Graph.ChangeTier(bg, feed.UserID(a+1), nil, policy.History{{From: feed.PostID(i + 1), Tier: policy.Loud}})
+			err := s.Graph.ChangeTier(bg, feed.UserID(a+1), nil, policy.History{{From: ahead(i), Tier: policy.Loud}})
 			if err == nil {
 				won[a].Add(1)
 			} else if !errors.Is(err, storage.ErrConflict) {

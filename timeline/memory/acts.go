@@ -16,15 +16,22 @@ import (
 // Acts 0, which no copy may bear; or somebody creates it again, with Acts that
 // no copy can bear. Both take the lock of the stripe, so a Create is wholly
 // before the act, and gets it, or wholly after.
-func (s *Store) Announce(_ context.Context, act timeline.Act) error {
+func (s *Store) Announce(_ context.Context, acts ...timeline.Act) error {
 	if err := s.check("announce an act"); err != nil {
 		return err
 	}
+	for _, act := range acts {
+		s.announce(act)
+	}
+	return nil
+}
+
+func (s *Store) announce(act timeline.Act) {
 	if act.Deleted != 0 {
 		s.deletes.add(act.Deleted)
 	}
 	if act.Viewer == 0 {
-		return nil
+		return
 	}
 	st := &s.stripes[stripeOf(act.Viewer)]
 	s.enter(st)
@@ -32,7 +39,6 @@ func (s *Store) Announce(_ context.Context, act timeline.Act) error {
 	if sl := st.find(act.Viewer); sl != nil {
 		sl.acts = s.serial.Add(1)
 	}
-	return nil
 }
 
 // DeletedSince returns the posts deleted after position, in the order of their
