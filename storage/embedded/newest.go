@@ -97,7 +97,7 @@ func (h oldestFirst) Len() int           { return len(h) }
 func (h oldestFirst) Less(i, j int) bool { return h[i].Post < h[j].Post }
 func (h oldestFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 func (h *oldestFirst) Push(x any)        { *h = append(*h, x.(feed.Ref)) }
-func (h *oldestFirst) Pop() any          { panic("unused") }
+func (h *oldestFirst) Pop() any          { return nil } // the top is replaced, never taken
 
 // offer adds ref if it is among the newest limit, and says whether an older post
 // could still be.

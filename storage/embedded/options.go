@@ -24,7 +24,8 @@ type Options struct {
 	Logger *slog.Logger
 	// OnFatal is called once, from any goroutine, when the store has failed
 	// for good; nil logs one line and ends the process with code 1. If it
-	// returns, every later call is feed.CodeUnavailable.
+	// returns, every later call is feed.CodeUnavailable. It must not use the
+	// store: Pebble may hold locks around the call.
 	OnFatal func(error)
 	// CacheBytes bounds the cache of blocks read from disk; 0 is 256 MiB.
 	CacheBytes int64

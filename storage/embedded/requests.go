@@ -6,25 +6,13 @@ import (
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"skein/feed"
 	"skein/storage"
 )
 
-const (
-	// keepRequests is how long an idempotency key lives at least. An hour is
-	// added to the promised day, for clocks that are set.
-	keepRequests = 25 * time.Hour
-	// Every purgeEvery-th new key, up to purgeBatch expired ones go: on
-	// average eight times as many as come, so a backlog shrinks.
-	purgeEvery = 64
-	purgeBatch = 512
-	// scopeLen is author and hash of the request id.
-	scopeLen = 8 + 16
-)
+// scopeLen is author and hash of the request id.
+const scopeLen = 8 + 16
 
 // scope names an idempotency key: the author and a hash of the request id.
 type scope [scopeLen]byte
@@ -85,6 +73,9 @@ type requests struct {
 	}
 	created atomic.Uint64
 	purging atomic.Bool
+	// purged is the last key removed, less its table; who purges owns it. The next scan begins
+	// there, not at the tombstones of all that went before.
+	purged []byte
 }
 
 // begin starts a use of key, and returns nil and how to end it; or returns the
@@ -156,31 +147,4 @@ func (s *Store) createNow(draft storage.Draft, row *requestRow) (feed.Post, erro
 		}
 	}
 	return s.create(post, row)
-}
-
-// purgeRequests removes a bounded number of expired keys. Only one runs at a
-// time: a second, working from what it read before the first had deleted, could
-// delete a key that was made again in between. Losing the removal is harmless.
-func (s *Store) purgeRequests() error {
-	if !s.requests.purging.CompareAndSwap(false, true) {
-		return nil
-	}
-	defer s.requests.purging.Store(false)
-	b, n := s.batch(), 0
-	expired := number(tableRequestTimes, max(0, s.millis()-keepRequests.Milliseconds()))
-	err := s.scan([]byte{tableRequestTimes}, expired, func(it *pebble.Iterator) (bool, error) {
-		k := it.Key()
-		if len(k) != oneNumber+scopeLen {
-			return false, damaged(k)
-		}
-		b.remove(k)
-		b.remove(append([]byte{tableRequests}, k[oneNumber:]...))
-		n++
-		return n < purgeBatch, nil
-	})
-	if err != nil || n == 0 {
-		b.Close()
-		return err
-	}
-	return s.commit(b, pebble.NoSync)
 }
