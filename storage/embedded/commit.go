@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -101,6 +102,9 @@ func (s *Store) lookupNumbers(key []byte, n int) (ns [3]uint64, found bool, err 
 // scan calls use for each row from first up to before, in order, until it says
 // stop. Keys and values live until use returns.
 func (s *Store) scan(first, before []byte, use func(it *pebble.Iterator) (more bool, err error)) (err error) {
+	if bytes.Compare(first, before) >= 0 {
+		return nil
+	}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: first, UpperBound: before})
 	if err != nil {
 		return err
