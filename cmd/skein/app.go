@@ -55,21 +55,27 @@ type App struct {
 // New opens all that a server needs and starts nothing that serves. config must
 // be valid. The error is one line for an operator, and nothing is left open.
 func New(config Config, log *slog.Logger) (*App, error) {
+	return newApp(config, log, func(*engines.Set) {})
+}
+
+// newApp is New with engines that a test may break.
+func newApp(config Config, log *slog.Logger, alter func(*engines.Set)) (*App, error) {
 	a := &App{config: config, log: log}
 	a.healthy, a.fail = context.WithCancelCause(context.Background())
-	if err := a.open(); err != nil {
+	if err := a.open(alter); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
 }
 
-func (a *App) open() (err error) {
+func (a *App) open(alter func(*engines.Set)) (err error) {
 	a.engines, err = engines.Open(a.config.Engines, engines.Options{
 		Topics: fanout.Topics(), Clock: time.Now, Logger: a.log, OnFatal: a.fail,
 	})
 	if err != nil {
 		return err
 	}
+	alter(a.engines)
 	if err := a.removeAddresses(); err != nil {
 		return err
 	}
