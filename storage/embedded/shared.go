@@ -122,7 +122,6 @@ func (s *Store) changeShared(ctx context.Context, doing string, change func(b ba
 	defer s.leave()
 	b := s.batch()
 	if err := s.showShared(b, change); err != nil {
-		b.Close()
 		if err == storage.ErrConflict || err == feed.ErrLate {
 			return err
 		}
