@@ -18,7 +18,7 @@ type Grant struct {
 // Granter hands out grants. Of a node, no two grants overlap.
 type Granter interface {
 	// Grant leases the next interval of id time. Until is a few seconds ahead
-	// of storage's clock.
+	// of storage's clock. feed.CodeExhausted: every node is leased.
 	Grant(ctx context.Context) (Grant, error)
 }
 

@@ -43,7 +43,7 @@ type FollowSet struct {
 // Follows keeps edges, readable from both ends.
 type Follows interface {
 	// Follow adds an edge, and reports whether it was new. When it returns the
-	// edge is durable and both ends show it. A new edge bears the new version
+	// edge is durable, new or not, and both ends show it. A new edge bears the new version
 	// of the viewer's set, also if the same edge existed before. It does not
 	// look whether the users exist.
 	Follow(ctx context.Context, edge feed.Follow) (added bool, err error)

@@ -30,6 +30,9 @@ type Posts interface {
 	// and returns the post that the first call made, under its original id,
 	// even if that was deleted since.
 	//
+	// From before the last look at the id's age until it returns, OldestEvent
+	// counts the post: so a commit that stalls holds the top back.
+	//
 	// feed.CodeExists: the request id was used with other content.
 	// feed.ErrLate: the id is too old, take another; nothing is visible.
 	CreatePost(ctx context.Context, draft Draft) (feed.Post, error)
@@ -37,7 +40,7 @@ type Posts interface {
 	// DeletePost removes a post; when it returns, no read finds it. Its
 	// idempotency key stays.
 	//
-	// feed.CodeNotFound: there is no such post.
+	// feed.CodeNotFound: there is no such post; that it is gone is durable.
 	// feed.CodeDenied: it is another author's.
 	DeletePost(ctx context.Context, author feed.UserID, id feed.PostID) error
 

@@ -63,12 +63,8 @@ func (p *program) run(ctx context.Context, args []string) int {
 }
 
 func (p *program) command() *cobra.Command {
-	root := &cobra.Command{
-		Use:           "loadgen",
-		Short:         "Load a Skein server, and prove what it answers",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-	}
-	root.AddCommand(p.runCommand(), p.demoCommand())
+	root := p.runCommand()
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.AddCommand(p.demoCommand())
 	return root
 }

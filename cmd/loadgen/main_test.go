@@ -67,16 +67,15 @@ func TestWrongUsage(t *testing.T) {
 		args []string
 	}{
 		{`"walk"`, []string{"walk"}},
-		{"--speed", []string{"run", "--speed", "7"}},
-		{`"fast"`, []string{"run", "--rate", "fast"}},
-		{"more", []string{"run", "more"}},
-		{"--rate must be", []string{"run", "--rate", "0"}},
-		{"--workload must be", []string{"run", "--workload", "storm"}},
+		{"--speed", []string{"--speed", "7"}},
+		{`"fast"`, []string{"--rate", "fast"}},
+		{"--rate must be", []string{"--rate", "0"}},
+		{"--workload must be", []string{"--workload", "storm"}},
 		{"--read-share must be", []string{"demo", "--read-share", "1.5"}},
-		{"absent.edges", []string{"run", "--graph", filepath.Join(dir, "absent.edges")}},
-		{"line 2", []string{"run", "--graph", bad}},
-		{"--users must be", []string{"run", "--users", "1"}},
-		{"--celebrity-share must be", []string{"run", "--celebrity-share", "0.001"}},
+		{"absent.edges", []string{"--graph", filepath.Join(dir, "absent.edges")}},
+		{"line 2", []string{"--graph", bad}},
+		{"--users must be", []string{"--users", "1"}},
+		{"--celebrity-share must be", []string{"--celebrity-share", "0.001"}},
 		{"make build", []string{"demo", "--skein", filepath.Join(dir, "absent")}},
 		{"--target", []string{"demo", "--target", "127.0.0.1:1"}},
 	}
@@ -94,13 +93,13 @@ func TestWrongUsage(t *testing.T) {
 // The flags are a promise to scripts.
 func TestFlags(t *testing.T) {
 	promised := map[string]string{
-		"run": "target workload graph users follows celebrities celebrity-share rate read-share burst sample " +
+		"": "target workload graph users follows celebrities celebrity-share rate read-share burst sample " +
 			"duration seed out metrics lag-bound reverse undirected skip-bad",
 		"demo": "graph reverse undirected skip-bad users follows out skein duration seed",
 	}
 	root := (&program{}).command()
 	for name, flags := range promised {
-		c, _, err := root.Find([]string{name})
+		c, _, err := root.Find(strings.Fields(name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +114,7 @@ func TestFlags(t *testing.T) {
 func TestNoServerIsAFault(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	code, _, stderr := loadgenRun(ctx, "run", "--target", "127.0.0.1:1", "--users", "500", "--follows", "10000",
+	code, _, stderr := loadgenRun(ctx, "--target", "127.0.0.1:1", "--users", "500", "--follows", "10000",
 		"--out", t.TempDir())
 	if code != exitFault || !strings.Contains(stderr, "skein serve") {
 		t.Errorf("exit %d: %s", code, stderr)

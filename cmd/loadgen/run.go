@@ -44,9 +44,17 @@ func (o *options) bindLoad(f *pflag.FlagSet) {
 func (p *program) runCommand() *cobra.Command {
 	o := options{Config: loadgen.DefaultConfig(), out: filepath.Join("out", "loadgen")}
 	c := &cobra.Command{
-		Use:   "run",
-		Short: "Load a server that is running, and check it",
-		Args:  cobra.NoArgs,
+		Use:   "loadgen",
+		Short: "Load a Skein server that is running, and prove what it answers",
+		Long: `Load a Skein server that is running, and prove what it answers.
+
+loadgen brings a graph, posts, follows, reads and deletes in an open loop, scrolls
+whole home timelines against a record of all that was acknowledged, and writes
+report.json. "loadgen demo" starts the server as well.
+
+It exits with 0 when all was well, 1 when a check was violated or a call failed that
+should not (RESOURCE_EXHAUSTED is counted, and no failure), 2 when called wrongly.`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.loadAndReport(c.Context(), o)
 		},

@@ -77,14 +77,20 @@ func (p *process) exit(t *testing.T) (code int, stderr string) {
 	}
 }
 
+// launch starts `skein serve` on free ports; file will tell them.
+func launch(t *testing.T, dataDir string, args ...string) (p *process, file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "address")
+	return command(t, append([]string{
+		"serve", "--data-dir", dataDir, "--listen", "127.0.0.1:0",
+		"--metrics-listen", "127.0.0.1:0", "--address-file", file,
+	}, args...)...), file
+}
+
 // serve starts `skein serve` on free ports and waits until it serves.
 func serve(t *testing.T, dataDir string, args ...string) *process {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "address")
-	p := command(t, append([]string{
-		"serve", "--data-dir", dataDir, "--listen", "127.0.0.1:0",
-		"--metrics-listen", "127.0.0.1:0", "--address-file", file,
-	}, args...)...)
+	p, file := launch(t, dataDir, args...)
 	eventually(t, "serve", func() bool {
 		select {
 		case <-p.ended:

@@ -74,7 +74,7 @@ func Status(err error) error {
 // into one.
 func UnaryErrors(log *slog.Logger) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (_ any, err error) {
-		defer func() { err = settle(log, info.FullMethod, recover(), err) }()
+		defer func() { err = settle(ctx, log, info.FullMethod, recover(), err) }()
 		return handler(ctx, req)
 	}
 }
@@ -82,18 +82,21 @@ func UnaryErrors(log *slog.Logger) grpc.UnaryServerInterceptor {
 // StreamErrors does the same for streams.
 func StreamErrors(log *slog.Logger) grpc.StreamServerInterceptor {
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
-		defer func() { err = settle(log, info.FullMethod, recover(), err) }()
+		defer func() { err = settle(stream.Context(), log, info.FullMethod, recover(), err) }()
 		return handler(srv, strictStream{stream})
 	}
 }
 
-func settle(log *slog.Logger, method string, panicked any, err error) error {
+func settle(ctx context.Context, log *slog.Logger, method string, panicked any, err error) error {
 	if panicked != nil {
 		log.Error("a call panicked", "method", method, "panic", panicked, "stack", string(debug.Stack()))
 		return status.Error(codes.Internal, "an error of the service, see its log")
 	}
 	if err == nil {
 		return nil
+	}
+	if ctx.Err() != nil {
+		return status.FromContextError(ctx.Err()).Err() // the client has left; no engine failed
 	}
 	st := Status(err)
 	switch status.Code(st) {

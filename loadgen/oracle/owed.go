@@ -122,7 +122,8 @@ func (j *judge) missing(n Number, r *record, acted bool) {
 		j.tried[T4].tried++
 		j.violate(T4, "%s", what)
 	}
-	if j.s.complete && (j.s.last == 0 || r.id < j.s.last) {
+	if j.endedAbove(r.id) {
+		j.tried[T6].tried++
 		j.violate(T6, "%s; the scroll ended above it, at post %d", what, j.s.last)
 	}
 	if !j.oldest.any || r.id < j.oldest.id {
@@ -136,10 +137,17 @@ func (j *judge) first() {
 	switch o := j.oldest; {
 	case !j.s.complete || !o.any:
 	case !o.shown:
-		j.tried[T6].tried++
+		if !j.endedAbove(o.id) { // else it was counted as missing
+			j.tried[T6].tried++
+		}
 	case o.place.rank < deep:
 		j.tried[T6].shown(o.place.source)
 	}
+}
+
+// endedAbove reports whether a whole scroll ended before it got down to id.
+func (j *judge) endedAbove(id feed.PostID) bool {
+	return j.s.complete && (j.s.last == 0 || id < j.s.last)
 }
 
 // tokenAbove is the token of the page on which a post would stand.

@@ -85,7 +85,7 @@ func (s *Set) open(c Config, o Options) error {
 // does. Unlike Open it makes no data directory.
 func OpenGraph(c Config, o Options) (*Set, error) {
 	if _, err := os.Stat(filepath.Join(c.DataDir, storageFolder)); err != nil {
-		return nil, fmt.Errorf("there is no data in %s: %w", c.DataDir, err)
+		return nil, fmt.Errorf("there is no data in %s (%w); run skein serve on it once, or name another with --data-dir", c.DataDir, err)
 	}
 	s := &Set{}
 	if err := s.openGraph(c, o); err != nil {
