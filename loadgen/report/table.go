@@ -52,6 +52,9 @@ func (r *Report) figures(b *bytes.Buffer) {
 func (r *Report) lags(b *bytes.Buffer) {
 	rows := [][]string{{"who", "phase", "probes", "p50", "p99", "max"}}
 	for _, l := range r.Lag {
+		if strings.HasPrefix(l.Who, "decile_") {
+			continue // thirty rows for the study; report.json has them
+		}
 		rows = append(rows, append([]string{plain(l.Who), l.Phase}, l.cells()...))
 	}
 	section(b, "Lag: from a post's acknowledgement until its followers can read it", 2, rows)
