@@ -32,7 +32,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	vec := func(name, help, label string) *prometheus.CounterVec {
 		return f.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 	}
-	return &metrics{
+	m := &metrics{
 		deliveries: counter("skein_deliveries_total", "Entries appended to timelines."),
 		repeats:    counter("skein_delivery_repeats_total", "Deliveries whose entry was there already, or lies below the bottom."),
 		misses:     counter("skein_delivery_misses_total", "Deliveries that found no timeline, as the viewer has not read lately."),
@@ -49,6 +49,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 20),
 		}, []string{"lane"}),
 	}
+	for topic, name := range laneNames { // present from the start, at zero
+		m.pending(topic, 0)
+		m.lag.WithLabelValues(name)
+	}
+	m.outbox(0)
+	return m
 }
 
 func (m *metrics) count(o timeline.Outcome) {
@@ -59,6 +65,11 @@ func (m *metrics) count(o timeline.Outcome) {
 
 func (m *metrics) pending(topic string, count int64) {
 	m.backlog.WithLabelValues(laneNames[topic]).Set(float64(count))
+}
+
+// outbox is the lane ahead of all others: what the log does not have yet.
+func (m *metrics) outbox(count int64) {
+	m.backlog.WithLabelValues("outbox").Set(float64(count))
 }
 
 // observe measures the lag of records that are done.

@@ -123,6 +123,9 @@ func (p *progress) lowAfter(ctx context.Context, last string) (feed.PostID, erro
 		return 0, fmt.Errorf("ask the outbox: %w", err)
 	}
 	low = min(low, oldest)
+	if waiting, err := p.cfg.Posts.CountEvents(ctx); err == nil {
+		p.metrics.outbox(waiting)
+	}
 	for _, topic := range flow {
 		pending, err := p.cfg.Log.Pending(ctx, group, topic)
 		if err != nil {

@@ -50,10 +50,24 @@ func (h *homeReader) rebuildNow(ctx context.Context, viewer feed.UserID) error {
 	if err != nil || !ok {
 		return nil // the page is pulled
 	}
+	if err := h.build(ctx, viewer, token); err != nil {
+		// Not left half built: the next reader begins afresh.
+		if err := h.timelines.Drop(ctx, viewer); err != nil {
+			h.log.Warn("a timeline whose rebuild failed was not dropped", "err", err)
+		}
+		return err
+	}
+	h.metrics.rebuilds.Inc()
+	return nil
+}
+
+// build fills a timeline that was created.
+func (h *homeReader) build(ctx context.Context, viewer feed.UserID, token timeline.Token) error {
 	// The scan leaves loud intervals out, so it needs a view that is not older
 	// than the timeline: an author who turns quiet after this view was made
 	// does so at an id that is still to come, and will be delivered.
-	if tiers, err = h.tiers.View(ctx); err != nil {
+	tiers, err := h.tiers.View(ctx)
+	if err != nil {
 		return err
 	}
 	set, err := h.graph.GetFollowSet(ctx, viewer)
@@ -71,7 +85,6 @@ func (h *homeReader) rebuildNow(ctx context.Context, viewer feed.UserID) error {
 	if _, err := h.timelines.Finish(ctx, viewer, token, entries, bottom, uint64(set.Version)); err != nil {
 		h.log.Warn("a rebuilt timeline was not stored", "err", err)
 	}
-	h.metrics.rebuilds.Inc()
 	return nil
 }
 
