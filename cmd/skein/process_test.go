@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	feedv1 "skein/proto/feed/v1"
 )
 
 // patience is how long a test waits for what must happen.
@@ -112,6 +115,11 @@ func serve(t *testing.T, dataDir string, args ...string) *process {
 	return p
 }
 
+// killIn sends SIGKILL some time later, unless it has ended by then.
+func (p *process) killIn(d time.Duration) {
+	time.AfterFunc(d, func() { _ = p.Process.Kill() })
+}
+
 func (p *process) signal(t *testing.T, signal syscall.Signal) {
 	t.Helper()
 	if err := p.Process.Signal(signal); err != nil {
@@ -142,6 +150,45 @@ func dial(t *testing.T, address string) *grpc.ClientConn {
 	}
 	t.Cleanup(func() { _ = connection.Close() })
 	return connection
+}
+
+// services is a client of one server.
+type services struct {
+	feedv1.PostServiceClient
+	feedv1.GraphServiceClient
+	feedv1.TimelineServiceClient
+}
+
+func dialAll(t *testing.T, server *process) services {
+	c := dial(t, server.addresses.GRPC)
+	return services{feedv1.NewPostServiceClient(c), feedv1.NewGraphServiceClient(c), feedv1.NewTimelineServiceClient(c)}
+}
+
+// page is one of any timeline.
+type page interface {
+	GetPosts() []*feedv1.Post
+	GetNextPageToken() string
+}
+
+// scroll reads a timeline to its end, and fails unless it is strictly newest
+// first (T2, T3).
+func scroll(read func(token string) (page, error)) (posts []*feedv1.Post, err error) {
+	for token := ""; ; {
+		answer, err := read(token)
+		if err != nil {
+			return nil, err
+		}
+		posts = append(posts, answer.GetPosts()...)
+		if token = answer.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	for i := 1; i < len(posts); i++ {
+		if above, below := posts[i-1].GetId(), posts[i].GetId(); above <= below {
+			return nil, fmt.Errorf("post %d comes after %d", below, above)
+		}
+	}
+	return posts, nil
 }
 
 // withDeadline is a context for calls that should answer soon.
