@@ -25,7 +25,9 @@ func (r *run) report(before, after scrape) *report.Report {
 			Follows:      r.audience.Follows(),
 			MaxFollowers: int64(r.audience.MaxFollowers()),
 		},
+		Load:    r.asked(),
 		Figures: r.figures(before, after),
+		Series:  r.series(),
 	}
 	r.recorder.mu.Lock()
 	defer r.recorder.mu.Unlock()
@@ -44,6 +46,21 @@ func (r *run) report(before, after scrape) *report.Report {
 	}
 	return rep
 }
+
+// asked is what the load was asked to be.
+func (r *run) asked() *report.Load {
+	l := &report.Load{
+		Rate: r.cfg.Rate, ReadShare: r.cfg.ReadShare, Duration: r.cfg.Duration.Seconds(),
+		LagBound: r.cfg.LagBound.Seconds(),
+	}
+	if r.bursts() {
+		l.Celebrities, l.Burst = int64(len(r.audience.celebrities)), int64(r.cfg.Burst)
+	}
+	return l
+}
+
+// bursts reports whether there are celebrities who post in a burst.
+func (r *run) bursts() bool { return r.cfg.Workload == Spike && len(r.audience.celebrities) > 0 }
 
 // figures are the numbers that are not distributions. What nothing was measured
 // of is nil.

@@ -36,7 +36,7 @@ func (r *run) do(ctx context.Context, name string, f func(context.Context) error
 func (r *run) timed(ctx context.Context, name string, c call, f func(context.Context) error) outcome {
 	o := r.do(ctx, name, f)
 	if o == happened {
-		r.recorder.latency(name, r.cfg.phase(c.due), r.now()-r.began-c.due)
+		r.recorder.latency(name, r.cfg.phase(c.due), c.due, r.now()-r.began-c.due)
 	}
 	return o
 }

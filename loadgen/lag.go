@@ -68,12 +68,24 @@ func (r *run) probe(ctx context.Context, c call, n oracle.Number, id feed.PostID
 		}
 		phase := r.cfg.phase(c.due)
 		r.recorder.lag(fmt.Sprintf("decile_%d", r.audience.decile[c.user]), phase, lag)
-		if r.audience.celebrity(c.user) {
-			r.recorder.lag("celebrity_followers", phase, lag)
-		} else if r.audience.bystander(viewer) {
-			r.recorder.lag("bystanders", phase, lag)
+		if who := r.group(c.user, viewer); who != "" {
+			r.recorder.lag(who, phase, lag)
+			r.recorder.course.lagged(who, acked-r.began, lag)
 		}
 	})
+}
+
+// group is whose lag a follower's is, of a post by author; of those who follow a
+// celebrity and wait for somebody else's post, nobody's.
+func (r *run) group(author, viewer uint32) string {
+	switch {
+	case r.audience.celebrity(author):
+		return "celebrity_followers"
+	case r.audience.bystander(viewer):
+		return "bystanders"
+	default:
+		return ""
+	}
 }
 
 // awaitPost polls a home timeline until it shows the post, and returns the lag;

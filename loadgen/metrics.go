@@ -17,24 +17,33 @@ const scrapeWithin = 5 * time.Second
 // scrape is what the servers' metrics said at one moment, summed over servers.
 // A metric that is not there is not in sums.
 type scrape struct {
-	at      time.Time
 	sums    map[string]float64
-	engines map[string]string // labels of skein_build_info
+	backlog map[string]float64 // of each lane
+	engines map[string]string  // labels of skein_build_info
 }
 
-// scrape reads the metrics, if it was told where. One that cannot be read makes
-// everything unknown, since half a sum is no figure.
+// scrape reads the metrics, if it was told where, also of a run that was
+// interrupted. What cannot be read is unknown, and noted.
 func (r *run) scrape(ctx context.Context) scrape {
-	s := scrape{at: time.Now(), sums: map[string]float64{}, engines: map[string]string{}}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), scrapeWithin)
-	defer cancel()
-	for _, address := range r.cfg.Metrics {
-		if err := s.read(ctx, address); err != nil {
-			r.cfg.Progress.Note("the metrics are not used: %v", err)
-			return scrape{at: s.at}
-		}
+	s, err := readMetrics(context.WithoutCancel(ctx), r.cfg.Metrics)
+	if err != nil {
+		r.cfg.Progress.Note("the metrics are not used: %v", err)
 	}
 	return s
+}
+
+// readMetrics sums over all servers. One that cannot be read makes everything
+// unknown, since half a sum is no figure.
+func readMetrics(ctx context.Context, addresses []string) (scrape, error) {
+	s := scrape{sums: map[string]float64{}, backlog: map[string]float64{}, engines: map[string]string{}}
+	ctx, cancel := context.WithTimeout(ctx, scrapeWithin)
+	defer cancel()
+	for _, address := range addresses {
+		if err := s.read(ctx, address); err != nil {
+			return scrape{}, err
+		}
+	}
+	return s, nil
 }
 
 // read adds the metrics of one server; without a path, they are at /metrics.
@@ -77,7 +86,13 @@ func (s *scrape) add(name string, family *dto.MetricFamily) {
 			}
 		}
 		// At most one of these is there.
-		s.sums[name] += m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue()
+		v := m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue()
+		s.sums[name] += v
+		if name == "skein_lane_backlog" {
+			for _, label := range m.GetLabel() { // it has one, the lane
+				s.backlog[label.GetValue()] += v
+			}
+		}
 	}
 }
 

@@ -44,7 +44,8 @@ type series struct {
 
 // recorder keeps what is measured. It is safe for concurrent use.
 type recorder struct {
-	mu struct {
+	course *course
+	mu     struct {
 		sync.Mutex
 		latency, lag map[series]*report.Histogram
 		calls        map[string]int64 // that succeeded, by name
@@ -54,8 +55,8 @@ type recorder struct {
 	}
 }
 
-func newRecorder() *recorder {
-	r := &recorder{}
+func newRecorder(duration time.Duration) *recorder {
+	r := &recorder{course: newCourse(duration)}
 	r.mu.latency = make(map[series]*report.Histogram)
 	r.mu.lag = make(map[series]*report.Histogram)
 	r.mu.calls = make(map[string]int64)
@@ -66,8 +67,9 @@ func newRecorder() *recorder {
 
 // latency counts a call of the load that succeeded, and how long after it was
 // due.
-func (r *recorder) latency(name, phase string, took time.Duration) {
+func (r *recorder) latency(name, phase string, due, took time.Duration) {
 	r.histogram(r.mu.latency, name, phase).Record(took)
+	r.course.answered(name, due+took)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.mu.calls[name]++

@@ -45,7 +45,7 @@ func Run(ctx context.Context, cfg Config) (*report.Report, error) {
 		return nil, err
 	}
 	before := r.scrape(ctx)
-	stages := []func(context.Context){r.warm, r.load, r.settle, r.check}
+	stages := []func(context.Context){r.warm, r.watched(r.load, r.settle), r.check}
 	for _, stage := range stages {
 		if ctx.Err() == nil {
 			stage(ctx)
@@ -87,6 +87,10 @@ type run struct {
 	checked, pairs, pushed atomic.Int64
 
 	probes probes
+
+	// looks at the servers' metrics, while the load goes on and settles. They
+	// belong to watch until it has ended.
+	looks []look
 }
 
 func prepare(ctx context.Context, cfg Config) (*run, error) {
@@ -102,7 +106,7 @@ func prepare(ctx context.Context, cfg Config) (*run, error) {
 	}
 	a := newAudience(g, cfg.Celebrities, rand.New(rand.NewPCG(cfg.Seed, 1)))
 	r := &run{
-		cfg: cfg, audience: a, fleet: f, recorder: newRecorder(),
+		cfg: cfg, audience: a, fleet: f, recorder: newRecorder(cfg.Duration),
 		mark:   fmt.Sprintf("r%08x", rand.Uint32()), // not seeded: two runs must differ
 		origin: time.Now(),
 		lanes:  make([]sync.RWMutex, g.Users()),

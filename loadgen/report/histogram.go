@@ -10,9 +10,9 @@ import (
 // longest duration that a histogram tells from longer ones.
 const longest = time.Hour
 
-// Histogram collects durations, in microseconds up to an hour and to three
-// digits; what lies outside counts as the nearest that it knows. It takes some
-// 200 KB, however many are recorded. Safe for concurrent use.
+// Histogram collects durations, in microseconds up to an hour; what lies outside
+// counts as the nearest that it knows. Its memory does not grow with what is
+// recorded. Safe for concurrent use.
 type Histogram struct {
 	mu struct {
 		sync.Mutex
@@ -20,10 +20,16 @@ type Histogram struct {
 	}
 }
 
-// NewHistogram returns an empty histogram.
-func NewHistogram() *Histogram {
+// NewHistogram returns an empty histogram of three digits. It takes some 200 KB.
+func NewHistogram() *Histogram { return newHistogram(3) }
+
+// NewRoughHistogram returns an empty histogram that is exact to one percent. It
+// takes some 30 KB, for where there are many.
+func NewRoughHistogram() *Histogram { return newHistogram(2) }
+
+func newHistogram(digits int) *Histogram {
 	h := &Histogram{}
-	h.mu.counts = hdrhistogram.New(1, longest.Microseconds(), 3)
+	h.mu.counts = hdrhistogram.New(1, longest.Microseconds(), digits)
 	return h
 }
 

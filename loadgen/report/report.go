@@ -24,10 +24,12 @@ type Report struct {
 	Seed     string    `json:"seed"` // a string: not every reader of JSON keeps 64 bits
 	Engines  Engines   `json:"engines"`
 	Graph    Graph     `json:"graph"`
+	Load     *Load     `json:"load,omitempty"` // not in reports of before it was recorded
 	Figures  []Figure  `json:"figures"`
 	Latency  []Latency `json:"latency"`
 	Lag      []Lag     `json:"lag"`
 	Checks   []Check   `json:"checks"`
+	Series   *Series   `json:"series,omitempty"` // not in reports of before it was recorded
 }
 
 // Engines that the server ran on, as it names them itself.
@@ -43,6 +45,16 @@ type Graph struct {
 	Users        int64 `json:"users"`
 	Follows      int64 `json:"follows"`
 	MaxFollowers int64 `json:"max_followers"`
+}
+
+// Load is what the run was asked to do.
+type Load struct {
+	Rate        float64 `json:"rate"`       // calls a second, without the burst
+	ReadShare   float64 `json:"read_share"` // of these calls are reads, 0 to 1
+	Duration    float64 `json:"duration"`   // seconds
+	Celebrities int64   `json:"celebrities"`
+	Burst       int64   `json:"burst"`     // posts of the celebrities together
+	LagBound    float64 `json:"lag_bound"` // seconds
 }
 
 // Figure is one number, such as deliveries_per_second. Of the unit "s", it is
@@ -127,6 +139,7 @@ func (r *Report) filled() Report {
 			c.Examples = []string{}
 		}
 	}
+	filled.Series = r.Series.filled()
 	return filled
 }
 
