@@ -1,0 +1,153 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"skein/fanout/eventlog"
+	"skein/feed"
+	"skein/feed/policy"
+)
+
+// consume works on a lane until ctx ends.
+func (f *Fanout) consume(ctx context.Context, l lane) {
+	for pause := newPause(); ctx.Err() == nil; pause.wait(ctx) {
+		err := f.cfg.Log.Consume(ctx, group, l.topic, func(ctx context.Context, p eventlog.Partition) error {
+			return f.consumePartition(ctx, l, p)
+		})
+		if err != nil && ctx.Err() == nil {
+			f.cfg.Logger.Error("a lane stopped; joining again", "lane", l.topic, "err", err)
+		}
+	}
+}
+
+// consumePartition handles batch after batch. A batch is committed as a whole,
+// after the barrier, so that the committed offset promises all below it.
+func (f *Fanout) consumePartition(ctx context.Context, l lane, p eventlog.Partition) error {
+	for {
+		batch, err := p.Fetch(ctx, l.batch)
+		if ctx.Err() != nil || errors.Is(err, eventlog.ErrRevoked) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if batch.Gap {
+			if err := f.beginLife(ctx, l); err != nil {
+				return err
+			}
+		}
+		if len(batch.Records) == 0 {
+			continue
+		}
+		if !f.handle(ctx, l, batch.Records) {
+			return nil // aborted: whoever comes next repeats the batch
+		}
+		next := batch.Records[len(batch.Records)-1].Offset + 1
+		if err := p.Commit(f.working, next); err != nil {
+			if errors.Is(err, eventlog.ErrRevoked) {
+				return nil
+			}
+			return err
+		}
+		f.metrics.observe(l.topic, batch.Records, f.cfg.Clock())
+	}
+}
+
+// handle repeats a batch until it is done, and reports whether it is. A batch
+// that works is finished even after fetching ended; one that fails is then left.
+func (f *Fanout) handle(ctx context.Context, l lane, records []eventlog.Record) bool {
+	for pause := newPause(); ; pause.wait(ctx) {
+		err := f.attempt(l, records)
+		if err != nil && !retryable(err) {
+			err = f.handleEach(l, records)
+		}
+		if err == nil {
+			err = f.cfg.Timelines.Barrier(f.working)
+		}
+		if err == nil {
+			return true
+		}
+		f.metrics.retries.WithLabelValues(l.topic).Inc()
+		if ctx.Err() != nil || f.working.Err() != nil {
+			return false
+		}
+		f.cfg.Logger.Warn("a batch failed; trying it again", "lane", l.topic,
+			"partition", records[0].Partition, "offset", records[0].Offset, "err", err)
+	}
+}
+
+// handleEach finds the record that makes its batch fail, and sets it aside (F5).
+func (f *Fanout) handleEach(l lane, records []eventlog.Record) error {
+	for i, r := range records {
+		err := f.attempt(l, records[i:i+1])
+		if err != nil && !retryable(err) {
+			err = f.putAside(f.working, l.topic, r, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attempt handles records once. A panic is an error like another, since a record
+// that panics would otherwise take the process down at each start.
+func (f *Fanout) attempt(l lane, records []eventlog.Record) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.cfg.Logger.Error("a worker panicked", "lane", l.topic, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return l.handle(f.working, records)
+}
+
+// beginLife distrusts every stored timeline, as the log has lost records, and
+// waits until no reader still works with the old life.
+func (f *Fanout) beginLife(ctx context.Context, l lane) error {
+	f.cfg.Logger.Error("the log has lost records; all timelines will be rebuilt", "lane", l.topic)
+	view, err := f.cfg.Tiers.View(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := f.cfg.Graph.BeginLife(ctx, view.Life); err != nil {
+		return err
+	}
+	f.cfg.Tiers.Forget()
+	select {
+	case <-time.After(policy.MaxAge):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// retryable reports whether a failed act may succeed later, unchanged.
+func retryable(err error) bool {
+	return feed.CodeOf(err) == feed.CodeUnavailable || feed.CodeOf(err) == feed.CodeExhausted ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+const (
+	minPause = 20 * time.Millisecond
+	maxPause = 2 * time.Second
+)
+
+// pause waits between attempts, twice as long each time.
+type pause struct{ next time.Duration }
+
+func newPause() *pause { return &pause{next: minPause} }
+
+func (p *pause) wait(ctx context.Context) {
+	t := time.NewTimer(p.next)
+	defer t.Stop()
+	p.next = min(2*p.next, maxPause)
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
