@@ -35,7 +35,7 @@ var (
 )
 
 // drivers says in which implementation each driver may appear, beside
-// cmd/bench (rule 4).
+// cmd/bench and below (rule 4).
 var drivers = map[string][]string{
 	"github.com/cockroachdb/pebble": {"storage/embedded", "fanout/eventlog/embedded"},
 	"github.com/jackc/pgx":          {"storage/postgres"},
@@ -65,9 +65,13 @@ var rooms = append([]room{
 	// The commands put everything together. As gRPC clients of the API (post,
 	// read, a health check) they may use its types, never those of events.
 	{path: "cmd/internal/engines", rule: 4, sees: slices.Concat(contracts, implementations)},
+	{path: "cmd/internal/rpc", rule: 4, sees: []string{"feed/server"}},
 	{path: "cmd/loadgen", rule: 5, sees: []string{"loadgen/..."}, tests: []string{"..."}},
-	{path: "cmd/skein", rule: 4, sees: slices.Concat(contracts, []string{"cmd/internal/engines", "feed/server", "fanout", "proto/feed/v1"}), tests: []string{"..."}},
-	{path: "cmd/bench", rule: 4, sees: []string{"..."}},
+	{path: "cmd/skein", rule: 4, sees: slices.Concat(contracts, []string{"cmd/internal/engines", "cmd/internal/rpc", "cmd/skein/terminal", "feed/server", "fanout", "proto/feed/v1"}), tests: []string{"..."}},
+	// A client knows only the API, and reads the same graphs as loadgen.
+	{path: "cmd/skein/terminal", rule: 5, sees: []string{"cmd/internal/progress", "loadgen/graph", "proto/feed/v1"}},
+	{path: "cmd/internal/progress", rule: 5},
+	{path: "cmd/bench/...", rule: 4, sees: []string{"..."}},
 	// Tests of the house and of the whole.
 	{path: ".", rule: 4, tests: []string{"..."}},
 }, implementers()...)
@@ -126,7 +130,7 @@ func forbiddenForeign(r room, from, target string, inTests bool) int {
 		// A test may break the disk below Pebble, wherever it stands.
 		faults := inTests && strings.HasSuffix(target, "/vfs")
 		home := slices.ContainsFunc(homes, func(p string) bool { return matches(p+"/...", from) })
-		if strings.HasPrefix(target+"/", driver+"/") && !home && !faults && from != "cmd/bench" {
+		if strings.HasPrefix(target+"/", driver+"/") && !home && !faults && !matches("cmd/bench/...", from) {
 			return 4
 		}
 	}
@@ -197,6 +201,9 @@ func TestForbiddenImports(t *testing.T) {
 		{"cmd/skein", pebble, false, 4},
 		{"cmd/skein", pebble + "/vfs", true, 0},
 		{"cmd/bench", pebble, false, 0},
+		{"cmd/bench/rows", pebble, false, 0},
+		{"cmd/internal/rpc", "feed/server", false, 0},
+		{"cmd/internal/rpc", "storage", false, 4},
 		{"fanout", "github.com/segmentio/kafka-go/sasl", false, 4},
 		{"cmd/skein", "storage/embedded", false, 4},
 		{"cmd/internal/engines", "storage/embedded", false, 0},
@@ -209,6 +216,9 @@ func TestForbiddenImports(t *testing.T) {
 		{"loadgen", "feed/server", true, 0},
 		{"loadgen", "loadgen/oracle", false, 0},
 		{"cmd/loadgen", "cmd/internal/engines", false, 5},
+		{"cmd/skein/terminal", "loadgen/graph", false, 0},
+		{"cmd/skein/terminal", "feed/server", false, 5},
+		{"cmd/skein/terminal", "cmd/internal/engines", false, 5},
 		{"storage/sqlite", "storage", false, -1},
 		{"toolbox", "feed", false, -1},
 	} {

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/health"
 
 	"skein/cmd/internal/engines"
+	"skein/cmd/internal/rpc"
 	"skein/fanout"
 	"skein/feed/server"
 	"skein/storage"
@@ -83,7 +84,7 @@ func (a *App) open(alter func(*engines.Set)) (err error) {
 	if err := a.openFeed(registry); err != nil {
 		return err
 	}
-	a.rpc, a.health = newRPC(a.config, a.api, registry, a.log)
+	a.rpc, a.health = rpc.New(rpc.Config{MaxInFlight: a.config.MaxInFlight, NoReflection: a.config.NoReflection}, a.api, registry, a.log)
 	if a.rpcListener, err = net.Listen("tcp", a.config.Listen); err != nil {
 		return fmt.Errorf("cannot listen for the API: %w", err)
 	}

@@ -17,6 +17,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"skein/cmd/internal/rpc"
 	feedv1 "skein/proto/feed/v1"
 )
 
@@ -163,8 +164,8 @@ func TestLimit(t *testing.T) {
 	for _, detail := range refused.Details() {
 		retry, _ = detail.(*errdetails.RetryInfo)
 	}
-	if got := retry.GetRetryDelay().AsDuration(); got != retryAfter {
-		t.Errorf("asked to wait %s, want %s", got, retryAfter)
+	if got := retry.GetRetryDelay().AsDuration(); got != rpc.RetryAfter {
+		t.Errorf("asked to wait %s, want %s", got, rpc.RetryAfter)
 	}
 	if _, err := healthv1.NewHealthClient(connection).Check(ctx, &healthv1.HealthCheckRequest{}); err != nil {
 		t.Errorf("health while the limit is reached: %v", err)

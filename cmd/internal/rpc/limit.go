@@ -1,4 +1,4 @@
-package main
+package rpc
 
 import (
 	"context"
@@ -16,9 +16,9 @@ import (
 // channel.
 type limit chan struct{}
 
-// retryAfter is how long a refused client is asked to wait: a few times what a
+// RetryAfter is how long a refused client is asked to wait: a few times what a
 // call takes.
-const retryAfter = 100 * time.Millisecond
+const RetryAfter = 100 * time.Millisecond
 
 func newLimit(calls int) limit { return make(limit, calls) }
 
@@ -31,7 +31,7 @@ func (l limit) enter(method string) (leave func(), err error) {
 	case l <- struct{}{}:
 		return func() { <-l }, nil
 	default:
-		return nil, feed.Exhausted(retryAfter, "the server has %d calls in work already; try again", cap(l))
+		return nil, feed.Exhausted(RetryAfter, "the server has %d calls in work already; try again", cap(l))
 	}
 }
 
