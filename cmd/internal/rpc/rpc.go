@@ -1,0 +1,72 @@
+// Package rpc makes the gRPC server around the API: codec, interceptors, the
+// limit of calls in work, health and reflection. It is here, and not in the one
+// program that serves, so that what is measured is what is served. It does not
+// listen.
+package rpc
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+
+	grpcprometheus "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	"skein/feed/server"
+)
+
+// apiPrefix begins the names of our own services and their methods.
+const apiPrefix = "feed.v1."
+
+// Config says how to serve.
+type Config struct {
+	// MaxInFlight bounds the calls of the API in work at once; at least 1.
+	MaxInFlight int
+	// NoReflection leaves clients that ask what the API is without an answer.
+	NoReflection bool
+}
+
+// API is what is served: a *server.Server as a rule.
+type API interface {
+	// Register adds the services to a gRPC server.
+	Register(grpc.ServiceRegistrar)
+}
+
+// New makes the gRPC server with the API, health (NOT_SERVING until resumed)
+// and reflection on it. Interceptors, from the outside in: metrics see the
+// codes that clients see; errors become codes; then the limit, whose refusal is
+// an error like others.
+func New(config Config, api API, registry prometheus.Registerer, log *slog.Logger) (*grpc.Server, *health.Server) {
+	metrics := grpcprometheus.NewServerMetrics(grpcprometheus.WithServerHandlingTimeHistogram())
+	registry.MustRegister(metrics)
+	inFlight := newLimit(config.MaxInFlight)
+	rpc := grpc.NewServer(
+		grpc.ForceServerCodecV2(server.Codec()),
+		// Stop returns when nothing uses the engines any more.
+		grpc.WaitForHandlers(true),
+		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), server.UnaryErrors(log), inFlight.unary),
+		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), server.StreamErrors(log), inFlight.stream),
+		// Clients behind a load balancer ping to keep their connection.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.MaxRecvMsgSize(4<<20),
+	)
+	api.Register(rpc)
+	status := health.NewServer()
+	for service := range rpc.GetServiceInfo() {
+		if strings.HasPrefix(service, apiPrefix) {
+			status.SetServingStatus(service, healthv1.HealthCheckResponse_NOT_SERVING)
+		}
+	}
+	status.Shutdown() // until the caller resumes it
+	healthv1.RegisterHealthServer(rpc, status)
+	if !config.NoReflection {
+		reflection.Register(rpc)
+	}
+	metrics.InitializeMetrics(rpc)
+	return rpc, status
+}
