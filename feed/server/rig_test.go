@@ -49,7 +49,10 @@ type rig struct {
 	conn      *grpc.ClientConn
 }
 
-type rigOptions struct{ cap int }
+type rigOptions struct {
+	cap  int
+	grpc []grpc.ServerOption
+}
 
 func newRig(t tb, o rigOptions) *rig {
 	t.Helper()
@@ -70,7 +73,7 @@ func newRig(t tb, o rigOptions) *rig {
 	})
 	must(t, err)
 	t.Cleanup(s.Close)
-	conn := serve(t, s, log)
+	conn, _ := serve(t, s, log, o.grpc...)
 	r.conn = conn
 	r.PostServiceClient = feedv1.NewPostServiceClient(conn)
 	r.GraphServiceClient = feedv1.NewGraphServiceClient(conn)
@@ -78,18 +81,23 @@ func newRig(t tb, o rigOptions) *rig {
 	return r
 }
 
-func serve(t tb, s *server.Server, log *slog.Logger) *grpc.ClientConn {
-	g := grpc.NewServer(grpc.ForceServerCodecV2(server.Codec()), grpc.UnaryInterceptor(server.UnaryErrors(log)), grpc.StreamInterceptor(server.StreamErrors(log)))
+// serve serves s until the test ends, or stop is called.
+func serve(t tb, s *server.Server, log *slog.Logger, options ...grpc.ServerOption) (conn *grpc.ClientConn, stop func()) {
+	g := grpc.NewServer(append(options, grpc.ForceServerCodecV2(server.Codec()), grpc.WaitForHandlers(true),
+		grpc.UnaryInterceptor(server.UnaryErrors(log)), grpc.StreamInterceptor(server.StreamErrors(log)))...)
 	s.Register(g)
 	listener := bufconn.Listen(1 << 20)
 	go func() { _ = g.Serve(listener) }()
-	t.Cleanup(g.Stop)
 	conn, err := grpc.NewClient("passthrough:rig",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	must(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
+	stop = func() {
+		_ = conn.Close() // fails the second time
+		g.Stop()
+	}
+	t.Cleanup(stop)
+	return conn, stop
 }
 
 func must(t tb, err error) {
