@@ -16,7 +16,10 @@ const (
 	envPrefix = "SKEIN_"
 	// The tests' variables share the prefix; they are not for this program.
 	envTestPrefix = "SKEIN_TEST_"
-	fileSuffix    = "-file"
+	// Neither is the one for the commands that talk to a server a setting of
+	// the server.
+	envTarget  = envPrefix + "TARGET"
+	fileSuffix = "-file"
 )
 
 // load gives each setting that the command line left alone its value from the
@@ -45,7 +48,7 @@ func load(settings *pflag.FlagSet, environ []string) error {
 		if values.Get(key) == nil {
 			return fmt.Errorf("%s: %s has no value", path, key)
 		}
-		if err := set(flag, path+": "+key, values.String(key)); err != nil {
+		if err := set(flag, "file "+path, path+": "+key, values.String(key)); err != nil {
 			return err
 		}
 	}
@@ -65,6 +68,7 @@ func loadEnvironment(settings *pflag.FlagSet, environ []string) error {
 	}
 	for _, key := range values.Keys() {
 		name, value := variableOf(key), values.String(key)
+		source := "environment " + name
 		flag := settings.Lookup(key)
 		if base, isFile := strings.CutSuffix(key, fileSuffix); flag == nil && isFile {
 			if flag = settings.Lookup(base); flag != nil && values.Exists(base) {
@@ -76,12 +80,13 @@ func loadEnvironment(settings *pflag.FlagSet, environ []string) error {
 					return fmt.Errorf("%s: %w", name, err)
 				}
 				value = strings.TrimRight(string(content), "\r\n")
+				source = "file of " + source
 			}
 		}
 		if flag == nil {
 			return fmt.Errorf("there is no setting for the environment variable %s", name)
 		}
-		if err := set(flag, name, value); err != nil {
+		if err := set(flag, source, name, value); err != nil {
 			return err
 		}
 	}
@@ -90,7 +95,7 @@ func loadEnvironment(settings *pflag.FlagSet, environ []string) error {
 
 // settingOf makes SKEIN_DATA_DIR data-dir.
 func settingOf(name, value string) (string, any) {
-	if strings.HasPrefix(name, envTestPrefix) {
+	if strings.HasPrefix(name, envTestPrefix) || name == envTarget {
 		return "", nil
 	}
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, envPrefix)), "_", "-"), value
@@ -100,14 +105,16 @@ func variableOf(setting string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
 }
 
-// set gives flag a value, unless a stronger source did; source is for errors.
-func set(flag *pflag.Flag, source, value string) error {
+// set gives flag a value, unless a stronger source did; name is what source
+// calls it, for errors.
+func set(flag *pflag.Flag, source, name, value string) error {
 	if flag.Changed {
 		return nil
 	}
 	if err := flag.Value.Set(value); err != nil {
-		return fmt.Errorf("%s: %w", source, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	flag.Changed = true
+	noteSource(flag, source)
 	return nil
 }

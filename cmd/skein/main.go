@@ -1,8 +1,10 @@
 // Command skein is the server: it keeps posts and follows, fans posts out, and
-// answers home timelines over gRPC. See `skein serve --help`.
+// answers home timelines over gRPC. See `skein serve --help`. It is also a client
+// of such a server; see package terminal.
 //
-// It exits with 0 when all went well, 1 when it could not start or had to stop,
-// and 2 when it was called wrongly; the last two with one line on stderr.
+// It exits with 0 when all went well, 1 when it failed, and 2 when it was called
+// wrongly and did nothing; the last two with one line on stderr, or more where a
+// server's answer says more.
 package main
 
 import (
@@ -14,6 +16,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"skein/cmd/skein/terminal"
 )
 
 // version is set by the linker; see the Makefile.
@@ -23,15 +27,19 @@ const (
 	exitOK    = 0
 	exitError = 1
 	exitUsage = 2
+
+	// serverGroup is where the help lists the commands that open the data.
+	serverGroup = "server"
 )
 
 func main() {
-	os.Exit((&program{environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}).run(os.Args[1:]))
+	os.Exit((&program{environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}).run(os.Args[1:]))
 }
 
 // program is one run of the command line.
 type program struct {
 	environ        []string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
@@ -45,11 +53,16 @@ func (p *program) run(args []string) int {
 	began := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
 	root.SetArgs(args)
+	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	command, err := root.ExecuteC()
 	if err == nil {
 		return exitOK
+	}
+	if failure, ok := errors.AsType[*terminal.Failure](err); ok {
+		fmt.Fprintf(p.stderr, "skein: %s\n", failure)
+		return exitError
 	}
 	line := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
 	if _, ok := errors.AsType[usageError](err); ok || !began {
@@ -67,14 +80,27 @@ func (p *program) command() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.AddGroup(&cobra.Group{ID: serverGroup, Title: "Run a server:"})
 	root.AddCommand(p.serveCommand(), p.policyCommand(), &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  skein version",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(p.stdout, "skein %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	})
+	terminal.AddTo(root, p.target())
 	return root
+}
+
+// target is where the commands that talk to a server find it, unless told.
+func (p *program) target() string {
+	for _, variable := range p.environ {
+		if value, ok := strings.CutPrefix(variable, envTarget+"="); ok && value != "" {
+			return value
+		}
+	}
+	return DefaultConfig().Listen
 }

@@ -18,11 +18,13 @@ func (p *program) policyCommand() *cobra.Command {
 	config := DefaultConfig()
 	settings := config.settings()
 	cmd := &cobra.Command{
-		Use:   "policy",
-		Short: "Show or set who is pushed and who is pulled",
+		Use:     "policy",
+		GroupID: serverGroup,
+		Short:   "Show or set who is pushed and who is pulled",
 		Long: `Show or set the push/pull settings, which live in storage. With the embedded
 engine that means that no server may run on the data directory meanwhile.`,
-		Args: cobra.NoArgs,
+		Example: "  skein policy show",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return usageError{errors.New("policy wants show or set")}
 		},
@@ -46,9 +48,10 @@ engine that means that no server may run on the data directory meanwhile.`,
 
 func policyShow(open func() (*engines.Set, error)) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show",
-		Short: "Show the settings",
-		Args:  cobra.NoArgs,
+		Use:     "show",
+		Short:   "Show the settings",
+		Example: "  skein policy show --data-dir ./skein-data",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return changePolicy(cmd, open, func(*policy.Settings) {})
 		},
@@ -59,9 +62,10 @@ func policySet(open func() (*engines.Set, error)) *cobra.Command {
 	var mode modeFlag
 	var loudAt int64
 	cmd := &cobra.Command{
-		Use:   "set",
-		Short: "Set --mode, --loud-at or both",
-		Args:  cobra.NoArgs,
+		Use:     "set",
+		Short:   "Set --mode, --loud-at or both",
+		Example: "  skein policy set --mode hybrid --loud-at 10000",
+		Args:    cobra.NoArgs,
 	}
 	cmd.Flags().Var(&mode, "mode", "push everybody, pull everybody, or decide by the followers: push, pull, hybrid")
 	cmd.Flags().Int64Var(&loudAt, "loud-at", policy.DefaultSettings.LoudAt, "followers from which on an author is pulled (hybrid)")

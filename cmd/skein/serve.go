@@ -15,18 +15,23 @@ import (
 func (p *program) serveCommand() *cobra.Command {
 	config := DefaultConfig()
 	settings := config.settings()
+	show := false
 	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Run the server",
+		Use:     "serve",
+		GroupID: serverGroup,
+		Short:   "Run the server",
 		Long: `Run the server: the gRPC API, the fan-out behind it, and the embedded engines.
 
 Each setting may be given as a flag, else in the environment (SKEIN_DATA_DIR for
 --data-dir; SKEIN_DATA_DIR_FILE names a file that holds the value), else in the
-YAML file of --config (data-dir: ...).
+YAML file of --config (data-dir: ...). --print-config shows what comes of it all.
 
 SIGTERM and SIGINT stop it: it finishes what is in work, for as long as --drain
 says, and exits with 0. A second signal stops it at once. Nothing acknowledged is
 lost either way.`,
+		Example: `  skein serve
+  skein serve --data-dir /var/lib/skein --listen 0.0.0.0:7460
+  SKEIN_LOG_FORMAT=json skein serve --print-config > skein.yaml && skein serve --config skein.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if err := load(settings, p.environ); err != nil {
@@ -35,10 +40,14 @@ lost either way.`,
 			if err := config.Validate(); err != nil {
 				return usageError{err}
 			}
+			if show {
+				return printConfig(p.stdout, settings)
+			}
 			return p.serve(config)
 		},
 	}
 	cmd.Flags().AddFlagSet(settings)
+	cmd.Flags().BoolVar(&show, "print-config", false, "print each setting, its value and where that came from, and end")
 	return cmd
 }
 

@@ -1,0 +1,112 @@
+package terminal
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	feedv1 "skein/proto/feed/v1"
+)
+
+// answer writes a message to stdout, in JSON if that is asked for, else as
+// people says.
+func (o *options) answer(c *cobra.Command, m proto.Message, people func(w io.Writer) error) error {
+	if !o.json {
+		return people(c.OutOrStdout())
+	}
+	text, err := inJSON(m)
+	if err != nil {
+		return err
+	}
+	return writeJSON(c.OutOrStdout(), text)
+}
+
+// inJSON is the standard JSON of a message, with its zeros: ids are strings in
+// it, since many programs would round the numbers.
+func inJSON(m proto.Message) (json.RawMessage, error) {
+	return protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(m)
+}
+
+// writeJSON writes any value of package json, indented.
+func writeJSON(w io.Writer, value any) error {
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n", text)
+	return err
+}
+
+// writePosts writes a table of posts, newest first as they come; how, if not
+// nil, says for each how it came onto the page.
+func writePosts(w io.Writer, posts []*feedv1.Post, how []feedv1.Source) error {
+	if len(posts) == 0 {
+		_, err := fmt.Fprintln(w, "No posts.")
+		return err
+	}
+	var b bytes.Buffer // cannot fail; w may
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	columns := func(source string, cells ...string) {
+		if how != nil {
+			cells = append(cells[:3:3], source, cells[3])
+		}
+		fmt.Fprintln(table, strings.Join(cells, "\t"))
+	}
+	columns("HOW", "POST", "AUTHOR", "TIME", "TEXT")
+	for i, p := range posts {
+		source := ""
+		if i < len(how) {
+			source = sourceOf(how[i]).name
+		}
+		columns(source, strconv.FormatInt(p.GetId(), 10), strconv.FormatInt(p.GetAuthorId(), 10),
+			clock(p.GetCreateTime()), oneLine(p.GetText()))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func clock(t *timestamppb.Timestamp) string { return t.AsTime().Local().Format("2006-01-02 15:04:05") }
+
+// oneLine is a text as one line that cannot harm a terminal: what moves the
+// cursor, changes colors or turns the direction of writing is not shown.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\r', r == '\t', r == '\u2028', r == '\u2029':
+			return ' '
+		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
+// grouped writes a number with a comma between thousands.
+func grouped(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// count writes a number of things: 1 follow, 2 follows.
+func count(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return grouped(n) + " " + thing + "s"
+}
