@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"skein/loadgen"
+	"skein/loadgen/report"
 )
 
 // options are what a command is told: what to run, and where to put the report.
@@ -38,7 +39,7 @@ func (o *options) bindLoad(f *pflag.FlagSet) {
 	f.DurationVar(&o.CallTimeout, "call-timeout", o.CallTimeout, "when to give up a call")
 	f.IntVar(&o.InFlight, "in-flight", o.InFlight, "calls of the load that may wait for the target at once")
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "repeats the graph and the choice of every call")
-	f.StringVar(&o.out, "out", o.out, "`folder` for report.json")
+	f.StringVar(&o.out, "out", o.out, "`folder` for report.html and report.json")
 }
 
 func (p *program) runCommand() *cobra.Command {
@@ -82,11 +83,11 @@ func (p *program) loadAndReport(ctx context.Context, o options) error {
 	if rep == nil {
 		return err
 	}
-	path := filepath.Join(o.out, "report.json")
-	wrote := rep.Write(path)
+	file, page := filepath.Join(o.out, report.FileName), filepath.Join(o.out, report.PageName)
+	wrote := errors.Join(rep.Write(file), rep.WritePage(page))
 	tabled := rep.Table(p.stdout)
 	if wrote == nil {
-		fmt.Fprintf(p.stdout, "\nThe whole report: %s\n", path)
+		fmt.Fprintf(p.stdout, "\nThe whole report: %s, for programs %s\n", page, file)
 	}
 	return errors.Join(err, wrote, tabled)
 }

@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // promises are the contract of a home timeline in three words each, for those
@@ -29,129 +26,90 @@ var promises = map[string]string{
 func (r *Report) Table(w io.Writer) error {
 	var b bytes.Buffer // cannot fail; w may
 	fmt.Fprintf(&b, "Workload  %s, seed %s\n", r.Workload, r.Seed)
-	fmt.Fprintf(&b, "Graph     %s users, %s follows; the most followed has %s followers\n",
-		integer(r.Graph.Users), integer(r.Graph.Follows), integer(r.Graph.MaxFollowers))
-	fmt.Fprintf(&b, "Engines   posts: %s, graph: %s, log: %s, timelines: %s\n",
-		known(r.Engines.Posts), known(r.Engines.Graph), known(r.Engines.Log), known(r.Engines.Timelines))
-	r.figures(&b)
-	r.lags(&b)
-	r.latencies(&b)
-	r.checks(&b)
+	fmt.Fprintf(&b, "Graph     %s\n", r.Graph)
+	fmt.Fprintf(&b, "Engines   %s\n", r.Engines)
+	r.figures().write(&b)
+	r.lags(false).write(&b)
+	r.latencies().write(&b)
+	r.checks().write(&b)
+	for _, line := range r.details() {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
+	fmt.Fprintf(&b, "\nVerdict: %s\n", r.verdict())
 	_, err := w.Write(b.Bytes())
 	return err
 }
 
-func (r *Report) figures(b *bytes.Buffer) {
-	rows := [][]string{{"figure", "value"}}
+// String is the graph in a line.
+func (g Graph) String() string {
+	return fmt.Sprintf("%s users, %s follows; the most followed has %s followers",
+		integer(g.Users), integer(g.Follows), integer(g.MaxFollowers))
+}
+
+// String is the engines in a line.
+func (e Engines) String() string {
+	return fmt.Sprintf("posts: %s, graph: %s, log: %s, timelines: %s",
+		known(e.Posts), known(e.Graph), known(e.Log), known(e.Timelines))
+}
+
+func (r *Report) figures() table {
+	t := table{Title: "Throughput", left: 1, Head: []string{"figure", "value"}}
 	for _, f := range r.Figures {
-		rows = append(rows, []string{plain(f.Name), quantity(f.Value, f.Unit)})
+		t.Rows = append(t.Rows, []string{plain(f.Name), quantity(f.Value, f.Unit)})
 	}
-	section(b, "Throughput", 1, rows)
+	return t
 }
 
-func (r *Report) lags(b *bytes.Buffer) {
-	rows := [][]string{{"who", "phase", "probes", "p50", "p99", "max"}}
+const decile = "decile_"
+
+// lags are those of groups, or of the deciles of authors by followers: thirty
+// rows for the study, which are not shown with the others.
+func (r *Report) lags(deciles bool) table {
+	t := table{
+		Title: "Lag: from a post's acknowledgement until its followers can read it",
+		left:  2, Head: []string{"who", "phase", "probes", "p50", "p99", "max"},
+	}
 	for _, l := range r.Lag {
-		if strings.HasPrefix(l.Who, "decile_") {
-			continue // thirty rows for the study; report.json has them
+		if strings.HasPrefix(l.Who, decile) == deciles {
+			t.Rows = append(t.Rows, append([]string{plain(l.Who), l.Phase}, l.cells()...))
 		}
-		rows = append(rows, append([]string{plain(l.Who), l.Phase}, l.cells()...))
 	}
-	section(b, "Lag: from a post's acknowledgement until its followers can read it", 2, rows)
+	return t
 }
 
-func (r *Report) latencies(b *bytes.Buffer) {
-	rows := [][]string{{"call", "phase", "calls", "p50", "p99", "max"}}
-	for _, l := range r.Latency {
-		rows = append(rows, append([]string{l.Call, l.Phase}, l.cells()...))
+func (r *Report) latencies() table {
+	t := table{
+		Title: "Latency: from when a call was due until its answer",
+		left:  2, Head: []string{"call", "phase", "calls", "p50", "p99", "max"},
 	}
-	section(b, "Latency: from when a call was due until its answer", 2, rows)
+	for _, l := range r.Latency {
+		t.Rows = append(t.Rows, append([]string{l.Call, l.Phase}, l.cells()...))
+	}
+	return t
 }
 
 func (q Quantiles) cells() []string {
 	return []string{integer(q.Count), duration(q.P50), duration(q.P99), duration(q.Max)}
 }
 
-func (r *Report) checks(b *bytes.Buffer) {
-	rows := [][]string{{"check", "verdict", "tried", "violations"}}
-	var tried int64
-	var broken, untried []string
+const violated = "VIOLATED"
+
+func (r *Report) checks() table {
+	t := table{
+		Title: "Checks: what was read, held against every act that was acknowledged",
+		left:  2, Head: []string{"check", "verdict", "tried", "violations"},
+	}
 	for _, c := range r.Checks {
 		verdict := "holds"
 		switch {
 		case c.Violations > 0:
-			verdict = "VIOLATED"
-			broken = append(broken, c.Name)
+			verdict = violated
 		case c.Tried == 0:
 			verdict = "not tried"
-			untried = append(untried, c.Name)
 		}
-		tried += c.Tried
-		rows = append(rows, []string{strings.TrimSpace(c.Name + " " + promises[c.Name]), verdict, integer(c.Tried), integer(c.Violations)})
+		t.Rows = append(t.Rows, []string{c.words(), verdict, integer(c.Tried), integer(c.Violations)})
 	}
-	section(b, "Checks: what was read, held against every act that was acknowledged", 2, rows)
-	for _, c := range r.Checks {
-		c.details(b)
-	}
-	b.WriteString("\nVerdict: ")
-	switch {
-	case len(broken) > 0:
-		fmt.Fprintf(b, "VIOLATED: %s (%s violations in %s tries).", strings.Join(broken, ", "), integer(r.Violations()), integer(tried))
-	case tried == 0:
-		b.WriteString("nothing was checked.")
-	default:
-		fmt.Fprintf(b, "no violation in %s tries.", integer(tried))
-	}
-	if len(untried) > 0 && tried > 0 {
-		fmt.Fprintf(b, " Not tried: %s.", strings.Join(untried, ", "))
-	}
-	b.WriteByte('\n')
+	return t
 }
 
-// details are a check's sources, largest first, and its examples.
-func (c Check) details(b *bytes.Buffer) {
-	var sum int64
-	for _, n := range c.BySource {
-		sum += n
-	}
-	sources := slices.SortedFunc(maps.Keys(c.BySource), func(x, y string) int {
-		if c.BySource[x] != c.BySource[y] {
-			return int(min(max(c.BySource[y]-c.BySource[x], -1), 1))
-		}
-		return strings.Compare(x, y)
-	})
-	for i, source := range sources {
-		sources[i] = fmt.Sprintf("%s %s (%.1f %%)", plain(source), integer(c.BySource[source]), 100*float64(c.BySource[source])/max(float64(sum), 1))
-	}
-	if len(sources) > 0 {
-		fmt.Fprintf(b, "  %s by source: %s\n", c.Name, strings.Join(sources, ", "))
-	}
-	for _, example := range c.Examples {
-		fmt.Fprintf(b, "  %s: %s\n", c.Name, example)
-	}
-}
-
-// section writes rows under a title, the first row being their heads; none but
-// the heads is no section. The first left columns are words, the rest numbers.
-func section(b *bytes.Buffer, title string, left int, rows [][]string) {
-	if len(rows) == 1 {
-		return
-	}
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	fmt.Fprintf(b, "\n%s\n", title)
-	for _, row := range rows {
-		for i, cell := range row {
-			width := widths[i]
-			if i < left {
-				width = -width
-			}
-			fmt.Fprintf(b, "  %*s", width, cell)
-		}
-		b.WriteByte('\n')
-	}
-}
+func (c Check) words() string { return strings.TrimSpace(c.Name + " " + promises[c.Name]) }

@@ -62,3 +62,23 @@ func duration(seconds *float64) string {
 	}
 	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
 }
+
+// briefly is the label of a duration on an axis.
+func briefly(seconds float64) string {
+	switch {
+	case seconds < 0.9999e-3:
+		return fmt.Sprintf("%.3g µs", seconds*1e6)
+	case seconds < 0.9999:
+		return fmt.Sprintf("%.3g ms", seconds*1e3)
+	default:
+		return fmt.Sprintf("%.6g s", seconds)
+	}
+}
+
+// thousands is the label of a number on an axis.
+func thousands(v float64) string {
+	if math.Abs(v) >= 1000 && math.Abs(v) < 1e15 {
+		return integer(int64(math.Round(v)))
+	}
+	return strconv.FormatFloat(v, 'g', 6, 64)
+}
