@@ -8,7 +8,6 @@ import (
 	"skein/fanout/eventlog"
 	"skein/feed"
 	eventv1 "skein/proto/event/v1"
-	"skein/storage"
 )
 
 const (
@@ -141,8 +140,10 @@ func (f *Fanout) replay(ctx context.Context, r eventlog.Record) error {
 	if !r.Post.Valid() || !author.Valid() {
 		return nil // there is no such post any more
 	}
-	whole := chunk{Event: storage.Event{Post: r.Post, Author: author}, hashes: feed.AllHashes}
-	if err := f.deliverChunk(ctx, whole); err != nil {
+	err := f.eachPage(ctx, author, feed.AllHashes, func(page []feed.UserID) error {
+		return f.deliverWhole(ctx, r.Post, page)
+	})
+	if err != nil {
 		return err
 	}
 	return f.cfg.Timelines.Barrier(ctx)

@@ -40,20 +40,18 @@ func (f *Fanout) consumePartition(ctx context.Context, l lane, p eventlog.Partit
 				return err
 			}
 		}
-		if len(batch.Records) == 0 {
-			continue
-		}
-		if !f.handle(ctx, l, batch.Records) {
+		if len(batch.Records) > 0 && !f.handle(ctx, l, batch.Records) {
 			return nil // aborted: whoever comes next repeats the batch
 		}
-		next := batch.Records[len(batch.Records)-1].Offset + 1
-		if err := p.Commit(f.working, next); err != nil {
+		if err := p.Commit(f.working, batch.Next); err != nil {
 			if errors.Is(err, eventlog.ErrRevoked) {
 				return nil
 			}
 			return err
 		}
-		f.metrics.observe(l.topic, batch.Records, f.cfg.Clock())
+		if l.topic != topicPosts { // the planner observes what it delivers itself
+			f.metrics.observe(l.topic, batch.Records, f.cfg.Clock())
+		}
 	}
 }
 
@@ -71,7 +69,7 @@ func (f *Fanout) handle(ctx context.Context, l lane, records []eventlog.Record) 
 		if err == nil {
 			return true
 		}
-		f.metrics.retries.WithLabelValues(l.topic).Inc()
+		f.metrics.retries.WithLabelValues(laneNames[l.topic]).Inc()
 		if ctx.Err() != nil || f.working.Err() != nil {
 			return false
 		}

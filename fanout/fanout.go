@@ -144,11 +144,10 @@ func (f *Fanout) Wake() {
 	}
 }
 
-// Top returns the delivered-through id for a shard of the timelines: every post
-// below it that is pushed has been delivered, or is in SetAside. It is some
-// seconds behind the newest ids at best, and never ahead of the truth.
-func (f *Fanout) Top(shard int) feed.PostID { return f.progress.top(shard) }
-
-// SetAside returns the posts whose events were set aside, newest first. The
-// caller must not change the slice.
-func (f *Fanout) SetAside() []feed.Ref { return f.progress.setAside() }
+// Progress returns the delivered-through id for a shard of the timelines, and the
+// posts that were set aside, newest first: every post below top that is pushed
+// has been delivered, or is in aside. top is some seconds behind the newest ids at
+// best, and never ahead of the truth. The caller must not change the slice.
+func (f *Fanout) Progress(shard int) (top feed.PostID, aside []feed.Ref) {
+	return f.progress.of(shard)
+}

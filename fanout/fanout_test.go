@@ -36,7 +36,7 @@ func TestPostsReachEveryFollower(t *testing.T) {
 	if r.timelines.barriers.Load() == 0 {
 		t.Error("offsets were committed without a barrier")
 	}
-	r.eventually("the top passes them", func() bool { return f.Top(0) > few })
+	r.eventually("the top passes them", func() bool { return topOf(f, 0) > few })
 }
 
 // Trap "the celebrity in one partition": the chunks of one post spread over the
@@ -77,7 +77,7 @@ func TestEventsInAnyOrderAndTwice(t *testing.T) {
 		ids = append(ids, r.post(author))
 	}
 	f.Wake()
-	r.eventually("all are delivered", func() bool { return f.Top(0) > ids[49] })
+	r.eventually("all are delivered", func() bool { return topOf(f, 0) > ids[49] })
 	kill()
 	// A second relay publishes all of them again, newest first.
 	events := r.log.records("posts")
@@ -143,7 +143,7 @@ func TestKilledWorkersSkipNothing(t *testing.T) {
 		r.timelines.hook.Store(nil)
 	}
 	f, _ := r.start()
-	r.eventually("the top passes the last post", func() bool { return f.Top(0) > few[len(few)-1] })
+	r.eventually("the top passes the last post", func() bool { return topOf(f, 0) > few[len(few)-1] })
 	for _, id := range many {
 		if n := r.missing(id, viewers); n > 0 {
 			t.Errorf("post %d is missing from %d of %d timelines", id, n, len(viewers))
@@ -176,7 +176,7 @@ func TestAFailingShardStopsNobodyElse(t *testing.T) {
 	f, kill := r.start()
 	id := r.post(author)
 	f.Wake()
-	r.eventually("the good shard's top passes", func() bool { return f.Top(0) > id })
+	r.eventually("the good shard's top passes", func() bool { return topOf(f, 0) > id })
 	var good, bad []feed.UserID
 	for _, v := range viewers {
 		if r.timelines.Shard(v) == 0 {
@@ -188,17 +188,17 @@ func TestAFailingShardStopsNobodyElse(t *testing.T) {
 	if n := r.missing(id, good); n > 0 {
 		t.Errorf("%d viewers of the good shard lack the post", n)
 	}
-	if r.missing(id, bad) != len(bad) || f.Top(1) > id {
-		t.Errorf("the failing shard lacks %d of %d, its top is %d, the post %d", r.missing(id, bad), len(bad), f.Top(1), id)
+	if r.missing(id, bad) != len(bad) || topOf(f, 1) > id {
+		t.Errorf("the failing shard lacks %d of %d, its top is %d, the post %d", r.missing(id, bad), len(bad), topOf(f, 1), id)
 	}
 	// It outlives the process.
 	kill()
 	f, _ = r.start()
-	if f.Top(1) > id {
-		t.Errorf("after a restart the failing shard's top is %d, the post %d", f.Top(1), id)
+	if topOf(f, 1) > id {
+		t.Errorf("after a restart the failing shard's top is %d, the post %d", topOf(f, 1), id)
 	}
 	r.timelines.fail()
-	r.eventually("the shard has caught up", func() bool { return f.Top(1) > id })
+	r.eventually("the shard has caught up", func() bool { return topOf(f, 1) > id })
 	if n := r.missing(id, bad); n > 0 {
 		t.Errorf("%d viewers of the healed shard lack the post", n)
 	}
@@ -226,11 +226,11 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	few := r.post(author + 1)
 	f.Wake()
 	r.eventually("the post to few is delivered", func() bool { return r.missing(few, viewers) == 0 })
-	if f.Top(0) > many {
-		t.Errorf("the top %d has passed the post %d that hangs", f.Top(0), many)
+	if topOf(f, 0) > many {
+		t.Errorf("the top %d has passed the post %d that hangs", topOf(f, 0), many)
 	}
 	close(release)
-	r.eventually("the top passes both", func() bool { return f.Top(0) > few })
+	r.eventually("the top passes both", func() bool { return topOf(f, 0) > few })
 }
 
 // F5: what cannot be handled is set aside with its post, stops nobody, and is
@@ -260,15 +260,15 @@ func TestSetAsideAndReplay(t *testing.T) {
 	f.Wake()
 	r.eventually("the next post is delivered", func() bool { return r.missing(after, viewers) == 0 })
 	r.eventually("both are listed", func() bool {
-		aside := f.SetAside()
+		aside := asideOf(f)
 		return len(aside) == 2 && aside[0] == feed.Ref{Post: garbled, Author: author} && aside[1] == feed.Ref{Post: poison, Author: author}
 	})
-	r.eventually("the top passes them", func() bool { return f.Top(0) > after })
+	r.eventually("the top passes them", func() bool { return topOf(f, 0) > after })
 
 	// The list outlives the process.
 	kill()
 	f, _ = r.start()
-	if n := len(f.SetAside()); n != 2 {
+	if n := len(asideOf(f)); n != 2 {
 		t.Fatalf("after a restart %d posts are set aside", n)
 	}
 	before, err := f.Replay(t.Context())
@@ -282,7 +282,33 @@ func TestSetAsideAndReplay(t *testing.T) {
 	if r.missing(poison, viewers)+r.missing(garbled, viewers) > 0 {
 		t.Error("a replayed post is missing")
 	}
-	r.eventually("the list is empty", func() bool { return len(f.SetAside()) == 0 })
+	r.eventually("the list is empty", func() bool { return len(asideOf(f)) == 0 })
+}
+
+// A replay into a shard that fails keeps the post on the list: it is too old for
+// the lane of what is parked, whose records promise that nothing older follows.
+func TestReplayIntoAFailingShard(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	viewers := r.followers(author, 10)
+	f, _ := r.start()
+	hook := func([]timeline.Delivery) error { return errors.New("this store breaks") }
+	r.timelines.hook.Store(&hook)
+	id := r.post(author)
+	f.Wake()
+	r.eventually("it is set aside, and the top passes", func() bool { return len(asideOf(f)) == 1 && topOf(f, 0) > id })
+	r.timelines.hook.Store(nil)
+	r.timelines.fail(0)
+	if n, err := f.Replay(t.Context()); n != 0 || feed.CodeOf(err) != feed.CodeUnavailable {
+		t.Errorf("replayed %d, %v", n, err)
+	}
+	if len(r.log.records("parked")) > 0 || len(asideOf(f)) != 1 {
+		t.Error("the post left the list without being delivered")
+	}
+	r.timelines.fail()
+	if n, err := f.Replay(t.Context()); n != 1 || err != nil || r.missing(id, viewers) > 0 {
+		t.Errorf("replayed %d, %v; it is missing from %d", n, err, r.missing(id, viewers))
+	}
 }
 
 // A worker that panics on a record sets it aside rather than die at each start.
@@ -300,7 +326,7 @@ func TestAPanicIsSetAside(t *testing.T) {
 	}
 	r.timelines.hook.Store(&hook)
 	f.Wake()
-	r.eventually("it is set aside", func() bool { return len(f.SetAside()) == 1 })
+	r.eventually("it is set aside", func() bool { return len(asideOf(f)) == 1 })
 	next := r.post(author)
 	f.Wake()
 	r.eventually("the next post is delivered", func() bool { return r.missing(next, viewers) == 0 })
@@ -316,9 +342,9 @@ func TestLogDown(t *testing.T) {
 	r.log.down.Store(true)
 	id := r.post(author)
 	f.Wake()
-	r.eventually("the top reaches the post and stays", func() bool { return f.Top(0) == id })
+	r.eventually("the top reaches the post and stays", func() bool { return topOf(f, 0) == id })
 	r.log.down.Store(false)
-	r.eventually("it is delivered", func() bool { return r.missing(id, viewers) == 0 && f.Top(0) > id })
+	r.eventually("it is delivered", func() bool { return r.missing(id, viewers) == 0 && topOf(f, 0) > id })
 }
 
 // Trap "the log that forgets": lost records begin a new life, in which no old
@@ -361,7 +387,7 @@ func TestAnAuthorBecomesLoudAndQuietAgain(t *testing.T) {
 	r.eventually("it takes effect", func() bool { return feed.IDAt(time.Now()) > history[0].From })
 	second := r.post(author)
 	f.Wake()
-	r.eventually("the top passes it", func() bool { return f.Top(0) > second })
+	r.eventually("the top passes it", func() bool { return topOf(f, 0) > second })
 	if n := r.missing(second, viewers); n != len(viewers) {
 		t.Errorf("a loud author's post was pushed to %d", len(viewers)-n)
 	}
@@ -404,7 +430,7 @@ func TestStopDrains(t *testing.T) {
 	}
 	must(t, f.Stop(t.Context())) // twice is no error
 	f, _ = r.start()
-	r.eventually("the top passes", func() bool { return f.Top(0) > id })
+	r.eventually("the top passes", func() bool { return topOf(f, 0) > id })
 	if n := r.timelines.repeats.Load(); n > 0 {
 		t.Errorf("%d deliveries were repeated after a clean stop", n)
 	}

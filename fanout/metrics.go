@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"skein/fanout/eventlog"
+	"skein/feed"
 	"skein/timeline"
 )
 
@@ -14,6 +15,7 @@ import (
 type metrics struct {
 	deliveries, repeats, misses prometheus.Counter
 	loud, aside                 prometheus.Counter
+	asideNow                    prometheus.Gauge
 	retries, tiers              *prometheus.CounterVec
 	backlog                     *prometheus.GaugeVec
 	lag                         *prometheus.HistogramVec
@@ -38,14 +40,17 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		misses:     counter("skein_delivery_misses_total", "Deliveries that found no timeline, as the viewer has not read lately."),
 		loud:       counter("skein_loud_posts_total", "Posts left to be pulled, as their author is loud."),
 		aside:      counter("skein_set_aside_total", "Events that could not be handled."),
-		retries:    vec("skein_batch_retries_total", "Batches handled again after a failure, by lane.", "lane"),
-		tiers:      vec("skein_tier_changes_total", "Authors who changed tier, by the tier that they got.", "tier"),
+		asideNow: f.NewGauge(prometheus.GaugeOpts{
+			Name: "skein_set_aside", Help: "Posts that are set aside now, and pulled by readers.",
+		}),
+		retries: vec("skein_batch_retries_total", "Batches handled again after a failure, by lane.", "lane"),
+		tiers:   vec("skein_tier_changes_total", "Authors who changed tier, by the tier that they got.", "tier"),
 		backlog: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "skein_lane_backlog", Help: "Records that wait or are in work, by lane.",
 		}, []string{"lane"}),
 		lag: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "skein_lane_lag_seconds",
-			Help:    "From a post's id to its delivery, by lane; of a chunk, the chunk's.",
+			Help:    "From a post's id to its delivery, by lane; in large and bulk each chunk counts, so the highest is the post's.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 20),
 		}, []string{"lane"}),
 	}
@@ -74,10 +79,13 @@ func (m *metrics) outbox(count int64) {
 
 // observe measures the lag of records that are done.
 func (m *metrics) observe(topic string, records []eventlog.Record, now time.Time) {
-	lag := m.lag.WithLabelValues(laneNames[topic])
 	for _, r := range records {
-		if r.Post.Valid() {
-			lag.Observe(now.Sub(r.Post.Time()).Seconds())
-		}
+		m.observePost(topic, r.Post, now)
+	}
+}
+
+func (m *metrics) observePost(topic string, post feed.PostID, now time.Time) {
+	if post.Valid() {
+		m.lag.WithLabelValues(laneNames[topic]).Observe(now.Sub(post.Time()).Seconds())
 	}
 }

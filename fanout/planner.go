@@ -41,9 +41,7 @@ func (f *Fanout) plan(ctx context.Context, records []eventlog.Record) error {
 	chunks := map[string][]chunk{}
 	viewers := 0
 	for _, e := range events {
-		history := tiers.History(e.Author)
-		f.retier(ctx, tiers.Settings, e.Author, history, counts[e.Author])
-		if history.At(e.Post) == policy.Loud {
+		if tiers.History(e.Author).At(e.Post) == policy.Loud {
 			f.metrics.loud.Inc()
 			continue
 		}
@@ -57,16 +55,34 @@ func (f *Fanout) plan(ctx context.Context, records []eventlog.Record) error {
 		}
 		small = append(small, timeline.Delivery{Post: e.Post, Viewers: followers})
 		if viewers += len(followers); viewers >= flushViewers {
-			if err := f.deliver(ctx, small); err != nil {
+			if err := f.deliverSmall(ctx, small); err != nil {
 				return err
 			}
 			small, viewers = small[:0], 0
 		}
 	}
-	if err := f.deliver(ctx, small); err != nil {
+	if err := f.deliverSmall(ctx, small); err != nil {
 		return err
 	}
-	return f.appendChunks(ctx, chunks)
+	if err := f.appendChunks(ctx, chunks); err != nil {
+		return err
+	}
+	// Last, as nobody waits for it and each change is a commit.
+	for author, followers := range counts {
+		f.retier(ctx, tiers.Settings, author, tiers.History(author), followers)
+	}
+	return nil
+}
+
+func (f *Fanout) deliverSmall(ctx context.Context, deliveries []timeline.Delivery) error {
+	if err := f.deliver(ctx, deliveries); err != nil {
+		return err
+	}
+	now := f.cfg.Clock()
+	for _, d := range deliveries {
+		f.metrics.observePost(topicPosts, d.Post, now)
+	}
+	return nil
 }
 
 // decodeEvents returns the events of records, and sets aside those that are none.

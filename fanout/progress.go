@@ -38,14 +38,13 @@ func newProgress(cfg Config, m *metrics) *progress {
 	return p
 }
 
-func (p *progress) top(shard int) feed.PostID {
-	if tops := p.now.Load().tops; shard >= 0 && shard < len(tops) {
-		return tops[shard]
+func (p *progress) of(shard int) (top feed.PostID, aside []feed.Ref) {
+	view := p.now.Load()
+	if shard >= 0 && shard < len(view.tops) {
+		top = view.tops[shard]
 	}
-	return 0
+	return top, view.aside
 }
-
-func (p *progress) setAside() []feed.Ref { return p.now.Load().aside }
 
 // run refreshes until ctx ends.
 func (p *progress) run(ctx context.Context) {
@@ -99,6 +98,7 @@ func (p *progress) refresh(ctx context.Context) error {
 		slices.SortFunc(view.aside, func(a, b feed.Ref) int { return compareNewest(a.Post, b.Post) })
 		view.aside = slices.Compact(view.aside)
 	}
+	p.metrics.asideNow.Set(float64(len(view.aside)))
 	low = min(low, p.aside.rest)
 	for shard := range view.tops {
 		view.tops[shard] = low

@@ -79,6 +79,16 @@ func (r *rig) start() (*fanout.Fanout, func()) {
 	return f, kill
 }
 
+func topOf(f *fanout.Fanout, shard int) feed.PostID {
+	top, _ := f.Progress(shard)
+	return top
+}
+
+func asideOf(f *fanout.Fanout) []feed.Ref {
+	_, aside := f.Progress(0)
+	return aside
+}
+
 // followers makes viewers 1 to n follow author, each with a live timeline.
 func (r *rig) followers(author feed.UserID, n int) []feed.UserID {
 	r.Helper()

@@ -67,7 +67,7 @@ func TestTopNeverRunsAhead(t *testing.T) {
 		f, kill := r.start()
 		for lives := time.Now().Add(700 * time.Millisecond); time.Now().Before(lives); {
 			f.Wake()
-			top := f.Top(0)
+			top := topOf(f, 0)
 			posts.Lock()
 			list := posts.list
 			posts.Unlock()
@@ -123,7 +123,7 @@ func TestReplayReachesEveryFollower(t *testing.T) {
 		r.build(v) // lost, and built by somebody who did not see the post
 	}
 	must(t, r.log.Append(t.Context(), "posts", eventlog.Record{Key: []byte("x"), Value: []byte("\xff"), Post: id}))
-	r.eventually("it is set aside", func() bool { return len(f.SetAside()) == 1 })
+	r.eventually("it is set aside", func() bool { return len(asideOf(f)) == 1 })
 	if n, err := f.Replay(t.Context()); n != 1 || err != nil {
 		t.Fatalf("replayed %d records, %v", n, err)
 	}

@@ -35,6 +35,20 @@ func (f *Fanout) deliverChunk(ctx context.Context, c chunk) error {
 	})
 }
 
+// deliverWhole writes the entries of one post and parks nothing: it fails when a
+// shard does. For work that is too old to enter a lane again.
+func (f *Fanout) deliverWhole(ctx context.Context, post feed.PostID, viewers []feed.UserID) error {
+	outcome, err := f.cfg.Timelines.Deliver(ctx, []timeline.Delivery{{Post: post, Viewers: viewers}})
+	if err != nil {
+		return err
+	}
+	f.metrics.count(outcome)
+	for _, u := range outcome.Undelivered {
+		return feed.Unavailable("deliver to a shard", fmt.Errorf("%w: shard %d: %w", errShardFails, u.Shard, u.Err))
+	}
+	return nil
+}
+
 // deliver writes entries, counts them, and parks what a failing shard did not
 // take.
 func (f *Fanout) deliver(ctx context.Context, deliveries []timeline.Delivery) error {
@@ -94,13 +108,5 @@ func (f *Fanout) deliverParkedRecord(ctx context.Context, r eventlog.Record) err
 	if err != nil {
 		return err
 	}
-	outcome, err := f.cfg.Timelines.Deliver(ctx, []timeline.Delivery{{Post: p.post, Viewers: p.viewers}})
-	if err != nil {
-		return err
-	}
-	f.metrics.count(outcome)
-	if len(outcome.Undelivered) > 0 {
-		return feed.Unavailable("deliver to a shard", fmt.Errorf("%w: shard %d: %w", errShardFails, p.shard, outcome.Undelivered[0].Err))
-	}
-	return nil
+	return f.deliverWhole(ctx, p.post, p.viewers)
 }

@@ -65,6 +65,8 @@ type Batch struct {
 	Records []Record
 	// Gap: records before these were lost before the group read them.
 	Gap bool
+	// Next is the offset to commit when the batch is done.
+	Next int64
 }
 
 // Partition is one partition assigned to one member. It is used by one goroutine

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -42,7 +43,7 @@ type homeReader struct {
 
 	follows  *followCache
 	recent   *recentCache
-	building singleflight.Group // rebuilds and folds, one a viewer (T7)
+	building singleflight.Group // rebuilds, and folds, one a viewer (T7)
 	rebuilds chan struct{}      // bounds rebuilds
 	degraded chan struct{}      // bounds degraded pages
 }
@@ -80,61 +81,85 @@ type homePage struct {
 // read makes the page of viewer that begins below before and has up to size
 // posts.
 func (h *homeReader) read(ctx context.Context, viewer feed.UserID, before feed.PostID, size int) (homePage, error) {
-	tiers, err := h.tiers.View(ctx)
-	if err != nil {
+	s := &scan{homeReader: h, viewer: viewer}
+	defer s.release()
+	s.query = timeline.Query{Viewer: viewer, Before: before, Limit: fetch(size)}
+	if err := s.open(ctx); err != nil {
 		return homePage{}, err
 	}
-	// The top comes first: see the package comment.
-	s := &scan{homeReader: h, viewer: viewer, tiers: tiers, top: h.top(viewer)}
-	s.query = timeline.Query{Viewer: viewer, Before: before, Limit: fetch(size), Life: uint64(tiers.Life)}
-	s.stored, err = h.timelines.Read(ctx, s.query)
-	degraded := err != nil
-	if degraded {
-		h.log.Warn("the store of timelines cannot be asked; pulling from storage", "err", err)
-		h.metrics.degraded.Inc()
-		select {
-		case h.degraded <- struct{}{}:
-			defer func() { <-h.degraded }()
-		default:
-			return homePage{}, feed.Exhausted(degradedRetry, "too many timelines are read while their store is down")
-		}
-	}
-	s.aside = h.fanout.SetAside()
-	if s.stored.State == timeline.Absent {
-		if err := s.revive(ctx, degraded); err != nil {
+	if s.stored.State != timeline.Live {
+		if err := s.revive(ctx); err != nil {
 			return homePage{}, err
 		}
 	}
-	s.following, err = h.follows.get(ctx, viewer, s.stored.Acts, tiers)
+	var err error
+	s.following, err = h.follows.get(ctx, viewer, s.stored.Acts, s.tiers)
 	if err != nil {
 		return homePage{}, err
 	}
 	page, err := s.page(ctx, before, size)
-	page.degraded = degraded
+	page.degraded = s.degraded
 	if err == nil && before == feed.MaxPostID && s.stored.State == timeline.Live {
 		s.fold(ctx)
 	}
 	return page, err
 }
 
-// top is the id from which on delivery may be late; feed.MaxPostID while it
-// keeps within the lag bound.
-func (h *homeReader) top(viewer feed.UserID) feed.PostID {
-	top := h.fanout.Top(h.timelines.Shard(viewer))
-	if top >= feed.IDAt(h.clock().Add(-h.lagBound)) {
-		return feed.MaxPostID
+// open asks for the tiers, the progress and the stored timeline, in the order that
+// the package comment gives.
+func (s *scan) open(ctx context.Context) (err error) {
+	if s.tiers, err = s.homeReader.tiers.View(ctx); err != nil {
+		return err
 	}
-	h.metrics.aboveTop.Inc()
-	return top
+	s.query.Life = uint64(s.tiers.Life)
+	s.top, s.aside = s.fanout.Progress(s.timelines.Shard(s.viewer))
+	if s.top >= feed.IDAt(s.clock().Add(-s.lagBound)) {
+		s.top = feed.MaxPostID // delivery keeps within the lag bound
+	} else {
+		s.metrics.aboveTop.Inc()
+	}
+	return s.load(ctx)
+}
+
+// load reads the stored timeline. When it cannot be asked the page is degraded:
+// what the timeline would have shown is pulled.
+func (s *scan) load(ctx context.Context) (err error) {
+	if s.stored, err = s.timelines.Read(ctx, s.query); err != nil {
+		s.stored = timeline.Page{}
+		return s.degrade(err)
+	}
+	return nil
+}
+
+// degrade goes on without the store of timelines, if not too many pages do.
+func (s *scan) degrade(cause error) error {
+	if s.degraded {
+		return nil
+	}
+	s.log.Warn("the store of timelines cannot be asked; pulling from storage", "err", cause)
+	s.metrics.degraded.Inc()
+	select {
+	case s.homeReader.degraded <- struct{}{}:
+		s.degraded = true
+		return nil
+	default:
+		return feed.Exhausted(degradedRetry, "too many timelines are read while their store is down")
+	}
+}
+
+func (s *scan) release() {
+	if s.degraded {
+		<-s.homeReader.degraded
+	}
 }
 
 // fetch is how many candidates to ask for to fill a page of n: some will turn
 // out to be deleted, or by authors not followed any more.
 func fetch(n int) int { return n + n/4 + 8 }
 
-// revive rebuilds the timeline of a viewer who has none and reads it again. A
-// timeline that cannot be had is no error: the page is then pulled.
-func (s *scan) revive(ctx context.Context, degraded bool) error {
+// revive rebuilds the timeline of a viewer who has none that can be read, and opens
+// it. One that somebody else is building is no error: the page is then pulled.
+func (s *scan) revive(ctx context.Context) error {
 	users, err := s.graph.GetUsers(ctx, []feed.UserID{s.viewer})
 	if err != nil {
 		return err
@@ -142,15 +167,16 @@ func (s *scan) revive(ctx context.Context, degraded bool) error {
 	if len(users) == 0 {
 		return feed.NotFound("there is no user %d; create it with GraphService.CreateUser", s.viewer)
 	}
-	if degraded {
+	if s.degraded {
 		return nil
 	}
 	if err := s.rebuild(ctx, s.viewer); err != nil {
+		if errors.Is(err, errNotStored) {
+			return s.degrade(err)
+		}
 		return err
 	}
-	stored, err := s.timelines.Read(ctx, s.query)
-	if err == nil {
-		s.stored = stored
-	}
-	return nil
+	// All afresh: a rebuild may have waited long, and left to be pulled what
+	// the older tiers do not know to be loud.
+	return s.open(ctx)
 }

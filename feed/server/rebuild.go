@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -20,19 +22,30 @@ const (
 	rebuildTime = 10 * time.Second
 )
 
-// rebuild makes viewer's timeline from storage, once however many ask. That it
-// could not be stored, or that somebody else is at it, is no error.
+// errNotStored says that the store of timelines failed a rebuild; storage did not.
+var errNotStored = errors.New("the timeline cannot be stored")
+
+// rebuild makes viewer's timeline from storage, once however many ask. That
+// somebody else is at it is no error.
 func (h *homeReader) rebuild(ctx context.Context, viewer feed.UserID) error {
-	_, err, _ := h.building.Do(strconv.FormatInt(int64(viewer), 36), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rebuildTime)
-		defer cancel()
+	return h.once(ctx, "rebuild", viewer, func(ctx context.Context) error {
 		select {
 		case h.rebuilds <- struct{}{}:
 			defer func() { <-h.rebuilds }()
 		case <-ctx.Done():
-			return nil, feed.Exhausted(degradedRetry, "too many timelines are being rebuilt")
+			return feed.Exhausted(degradedRetry, "too many timelines are being rebuilt")
 		}
-		return nil, h.rebuildNow(ctx, viewer)
+		return h.rebuildNow(ctx, viewer)
+	})
+}
+
+// once does something for a viewer one at a time: who comes meanwhile gets the
+// same result. It goes on when the reader who began it leaves.
+func (h *homeReader) once(ctx context.Context, what string, viewer feed.UserID, do func(context.Context) error) error {
+	_, err, _ := h.building.Do(what+strconv.FormatInt(int64(viewer), 36), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rebuildTime)
+		defer cancel()
+		return nil, do(ctx)
 	})
 	return err
 }
@@ -47,18 +60,26 @@ func (h *homeReader) rebuildNow(ctx context.Context, viewer feed.UserID) error {
 		return err
 	}
 	token, ok, err := h.timelines.Create(ctx, viewer, uint64(tiers.Life))
-	if err != nil || !ok {
-		return nil // the page is pulled
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNotStored, err)
 	}
-	if err := h.build(ctx, viewer, token); err != nil {
-		// Not left half built: the next reader begins afresh.
-		if err := h.timelines.Drop(ctx, viewer); err != nil {
+	if !ok {
+		return nil
+	}
+	built := false
+	defer func() {
+		if built {
+			h.metrics.rebuilds.Inc()
+			return
+		}
+		// Not left half built, also by a panic: the next reader begins afresh.
+		if err := h.timelines.Drop(context.WithoutCancel(ctx), viewer); err != nil {
 			h.log.Warn("a timeline whose rebuild failed was not dropped", "err", err)
 		}
-		return err
-	}
-	h.metrics.rebuilds.Inc()
-	return nil
+	}()
+	err = h.build(ctx, viewer, token)
+	built = err == nil
+	return err
 }
 
 // build fills a timeline that was created.
@@ -83,7 +104,7 @@ func (h *homeReader) build(ctx context.Context, viewer feed.UserID, token timeli
 		return err
 	}
 	if _, err := h.timelines.Finish(ctx, viewer, token, entries, bottom, uint64(set.Version)); err != nil {
-		h.log.Warn("a rebuilt timeline was not stored", "err", err)
+		return fmt.Errorf("%w: %w", errNotStored, err)
 	}
 	return nil
 }
@@ -92,14 +113,20 @@ func (h *homeReader) build(ctx context.Context, viewer feed.UserID, token timeli
 // of theirs that was fanned out before the follow was committed is found in
 // storage now; a later one was delivered. Its failure costs speed only.
 func (s *scan) fold(ctx context.Context) {
-	set, old := s.following.set, s.stored.FollowVersion
-	if uint64(set.Version) <= old {
+	if uint64(s.following.set.Version) <= s.stored.FollowVersion {
 		return
 	}
-	// A fresh view, for the reason given in rebuildNow.
+	if err := s.once(ctx, "fold", s.viewer, s.foldNow); err != nil {
+		s.log.Warn("new follows were not folded into a timeline", "err", err)
+	}
+}
+
+func (s *scan) foldNow(ctx context.Context) error {
+	set, old := s.following.set, s.stored.FollowVersion
+	// A fresh view, for the reason given in build.
 	tiers, err := s.homeReader.tiers.View(ctx)
 	if err != nil {
-		return
+		return err
 	}
 	var ranges []storage.Range
 	for i, author := range set.Authors {
@@ -108,15 +135,15 @@ func (s *scan) fold(ctx context.Context) {
 		}
 	}
 	entries, bottom, err := s.entries(ctx, ranges)
-	if err == nil && bottom > 0 {
-		// More than a timeline holds: the next read makes it afresh.
-		err = s.timelines.Drop(ctx, s.viewer)
-	} else if err == nil {
-		_, err = s.timelines.Fold(ctx, s.viewer, s.stored.Token, old, uint64(set.Version), entries)
-	}
 	if err != nil {
-		s.log.Warn("new follows were not folded into a timeline", "err", err)
+		return err
 	}
+	if bottom > 0 {
+		// More than a timeline holds: the next read makes it afresh.
+		return s.timelines.Drop(ctx, s.viewer)
+	}
+	_, err = s.timelines.Fold(ctx, s.viewer, s.stored.Token, old, uint64(set.Version), entries)
+	return err
 }
 
 // entries reads the newest posts of ranges, as many as a timeline holds, and the

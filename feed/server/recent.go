@@ -16,32 +16,40 @@ const (
 	// maxRecent bounds the loud authors kept at hand.
 	maxRecent = 4096
 	// recentTime is how long loading them may take.
-	recentTime = 5 * time.Second
+	recentTime = 2 * time.Second
 )
 
 // recent is the newest posts of one author, complete from floor on.
 type recent struct {
 	ids   []feed.PostID // newest first
 	floor feed.PostID
+	asked time.Time // when storage was asked: the list is at least as new
 }
 
 // recentCache holds the recent posts of loud authors: the hottest keys of all,
 // asked for by every one of their followers. A list is loaded once however many
-// ask, and is at most copyLife old, which the lag bound allows; what may not be
+// ask, and is at most copyLife old, or as old as its load took, which the lag
+// bound allows; what may not be
 // late (the viewer's own posts, deletes) does not rely on it.
 type recentCache struct {
 	posts   storage.Posts
+	clock   feed.Clock
 	metrics *metrics
 	cache   *otter.Cache[feed.UserID, *recent]
 }
 
 func newRecentCache(posts storage.Posts, clock feed.Clock, m *metrics) *recentCache {
+	// The life of a copy counts from when it was asked for, however long the
+	// answer took.
+	life := func(e otter.Entry[feed.UserID, *recent]) time.Duration {
+		return max(copyLife-clock().Sub(e.Value.asked), 1)
+	}
 	return &recentCache{
-		posts: posts, metrics: m,
+		posts: posts, clock: clock, metrics: m,
 		cache: otter.Must(&otter.Options[feed.UserID, *recent]{
 			MaximumSize:      maxRecent,
 			Clock:            cacheClock(clock),
-			ExpiryCalculator: otter.ExpiryWriting[feed.UserID, *recent](copyLife),
+			ExpiryCalculator: otter.ExpiryWritingFunc(life),
 		}),
 	}
 }
@@ -65,11 +73,12 @@ func (c *recentCache) load(ctx context.Context, author feed.UserID) (*recent, er
 	c.metrics.recentLoads.Inc()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recentTime)
 	defer cancel()
+	r := &recent{asked: c.clock()}
 	refs, err := c.posts.Newest(ctx, []storage.Range{{Author: author, Before: feed.MaxPostID}}, recentPosts)
 	if err != nil {
 		return nil, err
 	}
-	r := &recent{ids: make([]feed.PostID, len(refs))}
+	r.ids = make([]feed.PostID, len(refs))
 	for i, ref := range refs {
 		r.ids[i] = ref.Post
 	}

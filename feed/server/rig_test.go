@@ -229,13 +229,11 @@ type testFanout struct {
 
 func (f *testFanout) Wake() {}
 
-func (f *testFanout) Top(int) feed.PostID { return feed.PostID(f.top.Load()) }
-
-func (f *testFanout) SetAside() []feed.Ref {
+func (f *testFanout) Progress(int) (feed.PostID, []feed.Ref) {
 	if aside := f.aside.Load(); aside != nil {
-		return *aside
+		return feed.PostID(f.top.Load()), *aside
 	}
-	return nil
+	return feed.PostID(f.top.Load()), nil
 }
 
 // hookedPosts runs the test's code right after a read of storage, which is where
@@ -245,9 +243,13 @@ type hookedPosts struct {
 	afterNewest atomic.Pointer[func()]
 	failGets    atomic.Int64 // fail that many GetPosts
 	passGets    atomic.Int64 // after letting that many pass
+	failNewest  atomic.Int64 // fail that many Newest
 }
 
 func (p *hookedPosts) Newest(ctx context.Context, ranges []storage.Range, limit int) ([]feed.Ref, error) {
+	if p.failNewest.Add(-1) >= 0 {
+		return nil, feed.Unavailable("read authors' posts", context.DeadlineExceeded)
+	}
 	refs, err := p.Posts.Newest(ctx, ranges, limit)
 	if hook := p.afterNewest.Swap(nil); hook != nil {
 		(*hook)()

@@ -16,8 +16,9 @@ type scan struct {
 	stored    timeline.Page // what was read last; used while Live
 	following *following
 	tiers     *storage.TierView
-	top       feed.PostID
+	top       feed.PostID // from here on delivery may be late
 	aside     []feed.Ref
+	degraded  bool // holds a place among the degraded pages
 }
 
 // page examines candidates downwards from before until it has size posts, the
@@ -92,11 +93,9 @@ func (s *scan) visible(author feed.UserID) bool {
 func (s *scan) step(ctx context.Context, before feed.PostID, want int) ([]timeline.Candidate, feed.PostID, error) {
 	if before != s.query.Before && s.stored.State == timeline.Live && before > s.stored.Bottom+1 {
 		s.query.Before, s.query.Limit = before, want
-		stored, err := s.timelines.Read(ctx, s.query)
-		if err != nil {
-			stored = timeline.Page{} // lost on the way: pull the rest
+		if err := s.load(ctx); err != nil {
+			return nil, 0, err
 		}
-		s.stored = stored
 	}
 	if s.stored.State != timeline.Live {
 		return s.pullAll(ctx, before, want, timeline.FromRebuild)

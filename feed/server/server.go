@@ -9,8 +9,9 @@
 //
 // The order in which a page asks its sources is what makes it right:
 //
-//  1. the top, then the stored timeline: what is below the top was delivered
-//     before, so the timeline read afterwards has it;
+//  1. the top and what was set aside, then the stored timeline: what is below
+//     the top was delivered before, so the timeline read afterwards has it, or
+//     the list does;
 //  2. then the follow set, or a cached copy that bears the position read with
 //     the timeline;
 //  3. then storage, for the authors and intervals that nobody pushes.
@@ -41,14 +42,12 @@ type Fanout interface {
 	// blocks.
 	Wake()
 
-	// Top returns the delivered-through id for the timelines of a shard: every
-	// post below it that is pushed at all has been delivered, or is in
-	// SetAside. It may lag behind the truth and never runs ahead of it.
-	Top(shard int) feed.PostID
-
-	// SetAside returns the posts whose events were set aside, newest first,
-	// to be pulled. The caller must not change the slice.
-	SetAside() []feed.Ref
+	// Progress returns the delivered-through id for the timelines of a shard,
+	// and the posts whose events were set aside, newest first, to be pulled:
+	// every post below top that is pushed at all has been delivered, or is in
+	// aside. Both are of one moment. top may lag behind the truth and never
+	// runs ahead of it. The caller must not change the slice.
+	Progress(shard int) (top feed.PostID, aside []feed.Ref)
 }
 
 // Config is what a server is made of. All fields without a default are required.
@@ -148,7 +147,7 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	feedv1.RegisterTimelineServiceServer(r, &timelineService{Server: s})
 }
 
-// Close waits for rebuilds under way. Calls must have ended before.
+// Close ends the caches. Calls must have ended before.
 func (s *Server) Close() { s.home.close() }
 
 // announce makes acts known to caches everywhere. Where that cannot be proved it

@@ -227,7 +227,8 @@ func (m *machine) settle() {
 	if len(m.posts) == 0 {
 		return
 	}
-	if top, last := m.fanout.Top(0), m.posts[len(m.posts)-1].id; int64(top) <= last {
+	top, _ := m.fanout.Progress(0)
+	if last := m.posts[len(m.posts)-1].id; int64(top) <= last {
 		m.Fatalf("the top stays at %d, below post %d", top, last)
 	}
 	if waiting, err := m.store.CountEvents(m.Context()); err != nil || waiting != 0 {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	"skein/feed"
 	"skein/feed/policy"
 	feedv1 "skein/proto/feed/v1"
@@ -257,5 +259,81 @@ func TestAboveTheTop(t *testing.T) {
 	sources := r.wantHome(1, waiting, delivered)
 	if want := []feedv1.Source{feedv1.Source_SOURCE_ABOVE_TOP, feedv1.Source_SOURCE_PUSHED}; !slices.Equal(sources, want) {
 		t.Errorf("sources are %v, want %v", sources, want)
+	}
+}
+
+// T7: a build that storage failed, or that its builder did not live to finish, is
+// begun again; its reader does not pull for ever.
+func TestABuildLeftHalfDoneIsTakenUp(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.users(2)
+	r.follow(1, 2)
+	id := r.post(2)
+	live := func() int64 {
+		stats, err := r.timelines.Stats(t.Context())
+		must(r, err)
+		return stats.Live
+	}
+	r.posts.failNewest.Store(1)
+	_, err := r.GetHomeTimeline(t.Context(), &feedv1.GetHomeTimelineRequest{ViewerId: 1})
+	wantCode(t, err, codes.Unavailable)
+	r.wantHome(1, id)
+	if live() != 1 {
+		t.Error("after a failed rebuild the next read did not build")
+	}
+	// A builder that died.
+	must(r, r.timelines.Drop(r.Context(), 1))
+	_, ok, err := r.timelines.Create(r.Context(), 1, 0)
+	must(r, err)
+	r.wantHome(1, id) // pulled: somebody seems to be at it
+	if !ok || live() != 0 {
+		t.Fatal("the dead builder's timeline is not there")
+	}
+	r.clock.Add(61 * time.Second)
+	r.wantHome(1, id)
+	if live() != 1 {
+		t.Error("after a minute nobody took over the build")
+	}
+}
+
+// F5 and T1: a replay delivers a post and takes it off the list while a page is
+// made. The page read the list before the timeline, so it has the post by one or
+// by the other.
+func TestReplayDuringARead(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.users(2)
+	r.follow(1, 2)
+	r.wantHome(1)
+	id := r.post(2)
+	r.fanout.aside.Store(&[]feed.Ref{{Post: feed.PostID(id), Author: 2}})
+	replay := func() {
+		r.deliver(id, r.list(2))
+		r.fanout.aside.Store(nil)
+	}
+	r.timelines.afterRead.Store(&replay)
+	got, _ := r.scroll(1, 50)
+	if !slices.Equal(got, []int64{id}) {
+		t.Errorf("the page shows %v, want %v", got, []int64{id})
+	}
+}
+
+// Trap "a tier that changes": a rebuild that waited long leaves out an author who
+// turned loud meanwhile; the page that waited for it knows.
+func TestTierChangesWhileAPageWaitsForARebuild(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.users(2)
+	r.follow(1, 2)
+	r.wantHome(1)
+	must(r, r.timelines.Drop(r.Context(), 1))
+	var id int64
+	wait := func() { // between the absent read and the rebuild
+		r.loud(2)
+		id = r.post(2)
+		r.clock.Add(5 * time.Second)
+	}
+	r.timelines.afterRead.Store(&wait)
+	got, _ := r.scroll(1, 50)
+	if !slices.Equal(got, []int64{id}) {
+		t.Errorf("the page shows %v, want %v", got, []int64{id})
 	}
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
@@ -18,6 +19,10 @@ const (
 	maxRequestIDBytes = 128
 	maxBatch          = 200
 
+	// maxViolations is how many violations an error names: it travels in the
+	// trailers, of which some clients take no more than 8 KiB.
+	maxViolations = 16
+
 	defaultPageSize = 50
 	maxPageSize     = 200
 )
@@ -33,7 +38,7 @@ func (v violations) err() error {
 	if len(v) == 0 {
 		return nil
 	}
-	return feed.Invalid(v...)
+	return feed.Invalid(v[:min(len(v), maxViolations)]...)
 }
 
 func (v *violations) id(field string, id int64) {
@@ -57,8 +62,8 @@ func (v *violations) pageSize(size int32) int {
 
 func (v *violations) text(text string) {
 	switch {
-	case text == "":
-		v.add("text", "is empty")
+	case strings.TrimSpace(text) == "":
+		v.add("text", "is empty, or blank")
 	case len(text) > maxTextBytes:
 		v.add("text", "has %d bytes; at most %d are allowed", len(text), maxTextBytes)
 	case !utf8.ValidString(text):
@@ -123,8 +128,8 @@ func validateImport(r *feedv1.ImportFollowsRequest) error {
 	}
 	for i, f := range r.GetFollows() {
 		v.edge(fmt.Sprintf("follows[%d].", i), f.GetViewerId(), f.GetAuthorId())
-		if len(v) > maxBatch {
-			break // enough to see what is wrong
+		if len(v) >= maxViolations {
+			break
 		}
 	}
 	return v.err()

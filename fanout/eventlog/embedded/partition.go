@@ -67,7 +67,7 @@ func (a *assigned) take(ctx context.Context, head int64, limit int) (eventlog.Ba
 	}
 	if len(records) == 0 {
 		a.next = head
-		return eventlog.Batch{Gap: true}, nil
+		return eventlog.Batch{Gap: true, Next: head}, nil
 	}
 	gap := records[0].Offset > a.next
 	for i := range records {
@@ -77,7 +77,7 @@ func (a *assigned) take(ctx context.Context, head int64, limit int) (eventlog.Ba
 		}
 	}
 	a.next = records[len(records)-1].Offset + 1
-	return eventlog.Batch{Records: records, Gap: gap}, nil
+	return eventlog.Batch{Records: records, Gap: gap, Next: a.next}, nil
 }
 
 // Commit implements eventlog.Partition. An offset beyond the last record is
