@@ -33,8 +33,13 @@ const markField = protowire.MaxValidNumber
 func (c strictCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	err := c.CodecV2.Unmarshal(data, v)
 	m, ok := v.(proto.Message)
-	if err == nil || !ok {
+	if !ok {
 		return err
+	}
+	if err == nil {
+		// Fields that we do not know go, so that no client sets the mark.
+		m.ProtoReflect().SetUnknown(nil)
+		return nil
 	}
 	proto.Reset(m)
 	field := invalidText(data.Materialize(), m.ProtoReflect().Descriptor().Fields())

@@ -25,6 +25,11 @@ const (
 	tokenMAC     = 16
 )
 
+var (
+	tokenText = base64.RawURLEncoding.EncodedLen(tokenBody + tokenMAC)
+	notOurs   = feed.Violation{Field: "page_token", Description: "was not given out by this service; start again without one"}
+)
+
 // tokens makes and reads page tokens. A token says where the next page begins,
 // is bound to its list and to the user whose list it is, and is signed with a key
 // that all servers share, so that an altered or foreign one is told apart.
@@ -45,9 +50,14 @@ func (t tokens) read(token string, kind tokenKind, user feed.UserID, first uint6
 	if token == "" {
 		return first, nil
 	}
+	// The decoder skips line breaks; a token of the right length has no room
+	// for one.
+	if len(token) != tokenText {
+		return 0, []feed.Violation{notOurs}
+	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(b) != tokenBody+tokenMAC || !hmac.Equal(b[tokenBody:], t.sign(b[:tokenBody])) {
-		return 0, []feed.Violation{{Field: "page_token", Description: "was not given out by this service; start again without one"}}
+		return 0, []feed.Violation{notOurs}
 	}
 	if b[0] != tokenVersion || tokenKind(b[1]) != kind || feed.UserID(binary.BigEndian.Uint64(b[2:])) != user {
 		return 0, []feed.Violation{{Field: "page_token", Description: "belongs to another list; start again without one"}}
