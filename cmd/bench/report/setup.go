@@ -1,0 +1,31 @@
+package report
+
+import (
+	"fmt"
+	"runtime"
+	"strconv"
+)
+
+// Setup is what every row says of the circumstances under which it was measured.
+type Setup struct {
+	Users, LiveTimelines int
+	// PostBytes is how long the text of a post is.
+	PostBytes int
+	// How it was done, and what would be there in real life and was LeftOut.
+	How, LeftOut string
+}
+
+// String is the setup as a row tells it, with the threads of this process.
+func (s Setup) String() string {
+	return fmt.Sprintf("%s users, %s live timelines, %s bytes a post, %d threads; %s; left out: %s",
+		Count(s.Users), Count(s.LiveTimelines), Count(s.PostBytes), runtime.GOMAXPROCS(0), s.How, s.LeftOut)
+}
+
+// Count writes n in groups of three digits.
+func Count(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}

@@ -1,0 +1,166 @@
+// Package rows measures Skein: each row is one figure of the design, on the real
+// engines, with its ceiling measured beside it. It knows targets, and neither
+// decides nor hides whether they are reached.
+//
+// # How a row is measured
+//
+// Its stores lie in a folder of its own, on the disk that Bench.Dir is on, and go
+// when the row ends. Set-up and a first round for warm-up are not counted. Then
+// value and ceiling take turns, so that what changes on the machine meanwhile
+// meets both, and each is told as the median of its rounds. Clients run in this
+// process, and share its processors with the server.
+package rows
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"time"
+
+	"skein/cmd/bench/report"
+)
+
+// Bench is what all rows share.
+type Bench struct {
+	// Dir is the folder in which rows make theirs. It should be on a disk.
+	Dir string
+	// Rounds is how often value and ceiling take turns, at least 1.
+	Rounds int
+	// Phase is how long each turn of a closed or open loop takes.
+	Phase time.Duration
+	// Log takes what the parts under test have to say.
+	Log *slog.Logger
+	// Profiles, unless "", is the folder to which each row writes a profile of
+	// the processors in its last turn, and one of all its allocations.
+	Profiles string
+	// Progress is told what a row is at; nil for silence.
+	Progress func(string)
+}
+
+// Row is one figure, or a few that are measured together.
+type Row interface {
+	// Names of the figures, in the order of Measure's.
+	Names() []string
+	// Measure takes up to two minutes. It ends early when ctx does.
+	Measure(ctx context.Context, b *Bench) ([]report.Row, error)
+}
+
+// All returns every row at the size of the design.
+func All() []Row {
+	return []Row{
+		createPosts{users: 10_000, follows: 200_000, clients: 64},
+		deliver{users: 100_000, follows: 2_200_000, celebrities: 2, share: 0.05, entries: 800, posts: 20_000},
+		million{followers: 1_000_000, entries: 100},
+		homeReads{users: 20_000, follows: 800_000, celebrities: 5, share: 0.6, posts: 250_000, clients: 64},
+		latency{users: 20_000, follows: 400_000, celebrities: 5, share: 0.6, posts: 200_000, readers: 200, few: 50, many: 5_000},
+		bystanders{users: 10_000, follows: 400_000, posts: 20_000, fans: 200_000, burst: 5, postRate: 200, readRate: 1_000},
+		entryBytes{timelines: 20_000, entries: 800},
+	}
+}
+
+// Find returns those of all that measure one of names; all of them when there
+// are no names. An unknown name is an error that lists the known.
+func Find(all []Row, names ...string) ([]Row, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	var found []Row
+	var known []string
+	for _, row := range all {
+		known = append(known, row.Names()...)
+		if slices.ContainsFunc(row.Names(), func(n string) bool { return slices.Contains(names, n) }) {
+			found = append(found, row)
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("there is no row %q; choose from %v", name, known)
+		}
+	}
+	return found, nil
+}
+
+// say tells what a row is at.
+func (b *Bench) say(format string, args ...any) {
+	if b.Progress != nil {
+		b.Progress(fmt.Sprintf(format, args...))
+	}
+}
+
+// alternate gives value and ceiling turns: one each for warm-up, then Rounds
+// each, and returns the medians. ceiling may be nil.
+func (b *Bench) alternate(ctx context.Context, name string, value, ceiling func() (float64, error)) (v, c float64, err error) {
+	var values, ceilings []float64
+	for round := -1; round < b.Rounds; round++ {
+		turn := value
+		if round == b.Rounds-1 {
+			turn = func() (float64, error) { return b.profiled(name, value) }
+		}
+		runtime.GC() // no turn collects what the last one left
+		v, err := turn()
+		if err != nil {
+			return 0, 0, err
+		}
+		if ceiling != nil {
+			runtime.GC()
+			if c, err = ceiling(); err != nil {
+				return 0, 0, err
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return 0, 0, err
+		}
+		b.say("%s: round %d of %d: %.4g, ceiling %.4g", name, round+1, b.Rounds, v, c)
+		if round >= 0 {
+			values, ceilings = append(values, v), append(ceilings, c)
+		}
+	}
+	return median(values), median(ceilings), nil
+}
+
+// profiled runs a turn under the profiler, if profiles are wanted.
+func (b *Bench) profiled(name string, turn func() (float64, error)) (v float64, err error) {
+	if b.Profiles == "" {
+		return turn()
+	}
+	if err := os.MkdirAll(b.Profiles, 0o755); err != nil {
+		return 0, err
+	}
+	file, err := os.Create(filepath.Join(b.Profiles, name+".cpu.pprof"))
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return 0, err
+	}
+	v, err = turn()
+	pprof.StopCPUProfile()
+	if err != nil {
+		return 0, err
+	}
+	allocations, err := os.Create(filepath.Join(b.Profiles, name+".allocs.pprof"))
+	if err != nil {
+		return 0, err
+	}
+	defer allocations.Close()
+	return v, pprof.Lookup("allocs").WriteTo(allocations, 0)
+}
+
+// median returns the middle of values, or the mean of the middle two; 0 for none.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	half := len(sorted) / 2
+	if len(sorted)%2 == 0 {
+		return (sorted[half-1] + sorted[half]) / 2
+	}
+	return sorted[half]
+}
