@@ -23,6 +23,7 @@ func (h *History) Judge(s *Scroll) Verdict {
 	j.items()
 	j.eachAuthor(j.author)
 	j.first()
+	j.short()
 	h.mu.RUnlock()
 	h.tally.add(&j.tried)
 	h.learn(s.Viewer, &j.lessons)
@@ -37,6 +38,7 @@ type judge struct {
 	shown   map[Number]place
 	tried   [clauses]counts
 	oldest  owed // the oldest post that had to be there
+	hidden  int  // posts that a filter may have kept off the pages
 	verdict Verdict
 	lessons lessons
 }
@@ -65,5 +67,27 @@ func (j *judge) pages() {
 	if j.s.stuck != "" {
 		last := j.s.Pages[len(j.s.Pages)-1]
 		j.violate(T5, "no progress: %s; token %q", j.s.stuck, last.Token)
+	}
+}
+
+// hiddenForShort is how many hidden posts excuse one short page with a token: far
+// fewer than a server may examine for a page, so that only a server that gives up
+// early is found guilty.
+const hiddenForShort = 500
+
+// short checks the other half of T5: a page is shorter than asked, with a token,
+// only where the scan budget was spent on posts that the viewer may not see. (A
+// server whose engines fail may cut a page too; such runs have failing calls.)
+func (j *judge) short() {
+	excused := j.hidden / hiddenForShort
+	for _, p := range j.s.Pages {
+		if p.Next == "" || len(p.Items) >= p.Asked {
+			continue
+		}
+		if excused--; excused < 0 {
+			j.violate(T5, "%d posts on a page of %d that is not the last, though filters hid %d at most; token %q",
+				len(p.Items), p.Asked, j.hidden, p.Token)
+			return
+		}
 	}
 }

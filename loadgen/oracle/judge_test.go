@@ -93,6 +93,9 @@ var violations = []struct {
 	{"T5 short pages without end", "T5", "4 short pages in a row", func(t *testing.T, w *world) *Scroll {
 		return tokens("a", "b", "c", "d")
 	}},
+	{"T5 a short page that is not the last", "T5", "filters hid 0 at most", func(t *testing.T, w *world) *Scroll {
+		return tokens("a", "")
+	}},
 	{"T5 a token that leads to itself", "T5", "the token that it was asked with", func(t *testing.T, w *world) *Scroll {
 		return tokens("a", "a")
 	}},
@@ -205,8 +208,11 @@ var open = []struct {
 		w.Foreign(900)
 		return scrollOf(viewer, 50, []Item{{ID: 900, Author: 2, Text: "from an earlier run"}})
 	}},
-	{"three short pages, then the end", func(t *testing.T, w *world) *Scroll {
-		return tokens("a", "b", "c", "")
+	{"a page that a thousand deleted posts made short", func(t *testing.T, w *world) *Scroll {
+		for range 1000 {
+			w.remove(t, w.post(friend, long), long)
+		}
+		return tokens("a", "b", "")
 	}},
 	{"a scroll that was broken off lacks what lies below", func(t *testing.T, w *world) *Scroll {
 		_, b := w.post(friend, long), w.post(friend, long)

@@ -42,11 +42,15 @@ next:
 // acted says that it depends on an act of the viewer, so that T4 is tried too.
 func (j *judge) author(author uint32, follows state, acted bool) {
 	if follows == maybeYes {
+		j.hidden += len(j.h.mu.byAuthor[author])
 		return
 	}
 	asked, found := 0, 0
 	for _, n := range j.h.mu.byAuthor[author] {
 		r := &j.h.mu.posts[n]
+		if follows != yes || r.doomed <= j.s.end() {
+			j.hidden++
+		}
 		if !j.due(r, author == j.s.Viewer) {
 			continue
 		}

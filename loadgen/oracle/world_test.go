@@ -100,7 +100,7 @@ func scrollOf(viewer uint32, size int, shown []Item) *Scroll {
 	s := &Scroll{Viewer: viewer}
 	at, token := begin, ""
 	for page := range slices.Chunk(shown, size) {
-		p := Page{Token: token, Next: token + "+", Asked: size, Start: at, End: at + time.Second, Items: page}
+		p := Page{Token: token, Next: token + "+", Asked: len(page), Start: at, End: at + time.Second, Items: page}
 		at, token = p.End, p.Next
 		s.Add(p)
 	}
