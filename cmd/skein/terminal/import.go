@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"skein/cmd/internal/progress"
+	"skein/feed"
 	"skein/loadgen/graph"
 )
 
@@ -114,6 +115,9 @@ func (i *importing) read(shown *progress.Progress) (*graph.Graph, graph.Notes, e
 	}
 	shown.Stage("read", size)
 	g, notes, err := graph.Read(counted{f, shown}, i.file, i.graph)
+	if feed.CodeOf(err) == feed.CodeInvalid && !i.graph.SkipBad {
+		err = &Failure{What: err.Error(), Advice: []string{"If only some lines are bad: --skip-bad passes over them and counts them."}}
+	}
 	if err != nil {
 		return nil, notes, err
 	}

@@ -11,6 +11,7 @@ import (
 	"math"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -74,7 +75,8 @@ type argument struct {
 func (o *options) arguments(optional int, wanted ...argument) cobra.PositionalArgs {
 	return func(c *cobra.Command, given []string) error {
 		if len(given) > len(wanted) || len(given) < len(wanted)-optional {
-			return fmt.Errorf("%q wants %s, not %d arguments", c.CommandPath(), words(wanted), len(given))
+			_, usage, _ := strings.Cut(c.Use, " ")
+			return fmt.Errorf("%q wants %s, not %s", c.CommandPath(), usage, count(int64(len(given)), "argument"))
 		}
 		for i, text := range given {
 			if err := wanted[i].into(text); err != nil {
@@ -83,17 +85,6 @@ func (o *options) arguments(optional int, wanted ...argument) cobra.PositionalAr
 		}
 		return o.check()
 	}
-}
-
-func words(wanted []argument) string {
-	all := ""
-	for i, a := range wanted {
-		if i > 0 {
-			all += " "
-		}
-		all += a.name
-	}
-	return all
 }
 
 // id is an argument that names a user or a post.
