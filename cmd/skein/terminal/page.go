@@ -17,7 +17,7 @@ type paging struct {
 }
 
 func (p *paging) bind(c *cobra.Command) {
-	c.Flags().IntVar(&p.posts, "posts", 20, "how many `posts` to show at most")
+	c.Flags().IntVar(&p.posts, "posts", 20, "how many posts to show at most")
 	c.Flags().StringVar(&p.token, "page", "", "`token` of the page to begin with; a page that is not the last names the next")
 }
 
