@@ -41,12 +41,12 @@ func (f figure) Narrow() template.HTML { return f.chart.SVG(narrowWidth, narrowH
 
 const (
 	notRecorded = "not measured: this report holds nothing over time"
-	noMetrics   = "not measured: the run was not told where the servers' metrics are (--metrics), or could not read them"
+	noMetrics   = "not measured: the run was not told where the servers' metrics are, or could not read them"
 )
 
-// line adds a line and its key.
-func (f *figure) line(name string, marked bool, points []chart.Point) {
-	look := len(f.chart.Lines)
+// line adds a line and its key. The same thing has the same look in every
+// report.
+func (f *figure) line(look int, name string, marked bool, points []chart.Point) {
 	f.chart.Lines = append(f.chart.Lines, chart.Line{Look: look, Marked: marked, Points: points})
 	f.Keys = append(f.Keys, key{Picture: chart.Key(look, marked), Name: name})
 }
@@ -100,19 +100,19 @@ func (s *Series) end() float64 {
 func (r *Report) lagFigure() figure {
 	f := r.overTime("Lag of celebrities' followers and of bystanders",
 		"From a post's acknowledgement until a follower's read shows it. Points are medians of the probes of a step; "+
-			"a thin line goes up to the longest. Where nobody was probed there is no point.", "lag, logarithmic")
-	f.chart.Y.Log, f.chart.Y.Format = true, briefly
+			"a thin line goes up to the longest. Where nobody was probed there is no point.", "lag in ms, log scale")
+	f.chart.Y.Log, f.chart.Y.Format = true, milliseconds
 	if r.Series == nil {
 		return f
 	}
-	for _, who := range []string{"bystanders", "celebrity_followers"} {
+	for look, who := range []string{"bystanders", "celebrity_followers"} {
 		var points []chart.Point
 		for _, l := range r.Series.Lag {
 			if l.Who == who {
 				points = lagPoints(l.Points, r.Series.Step)
 			}
 		}
-		f.line(people[who], true, points)
+		f.line(look, people[who], true, points)
 	}
 	return f.missing("not measured: no probe saw its post")
 }
@@ -156,15 +156,15 @@ func (r *Report) callsFigure() figure {
 	for _, l := range r.Series.Calls {
 		switch l.Name {
 		case "GetHomeTimeline":
-			f.line("reads", false, points(l.Points))
+			f.line(0, "reads", false, points(l.Points))
 		case "CreatePost":
-			f.line("posts", false, points(l.Points))
+			f.line(1, "posts", false, points(l.Points))
 		default:
 			others = others.plus(l)
 		}
 	}
 	if len(others.Points) > 0 {
-		f.line("follows, unfollows, deletes", false, points(others.Points))
+		f.line(2, "follows, unfollows, deletes", false, points(others.Points))
 	}
 	return f.missing("not measured: no call was answered")
 }
@@ -190,7 +190,7 @@ func (r *Report) deliveriesFigure() figure {
 	if r.Series == nil {
 		return f
 	}
-	f.line("deliveries", false, points(r.Series.Deliveries))
+	f.line(0, "deliveries", false, points(r.Series.Deliveries))
 	return f.missing(noMetrics)
 }
 
@@ -209,7 +209,7 @@ func (r *Report) backlogFigure() figure {
 		if l.idle() {
 			idle = append(idle, l.Name)
 		} else {
-			f.line(l.Name, false, points(l.Points))
+			f.line(laneRank(l.Name), l.Name, false, points(l.Points))
 		}
 	}
 	if len(idle) > 0 {
@@ -248,7 +248,7 @@ func (r *Report) latencyFigure(call, title string) figure {
 		X: chart.Axis{Title: "percentile", Min: -0.2, Max: 3.2, Ticks: []chart.Tick{
 			{At: 0, Label: "p50"}, {At: 1, Label: "p99"}, {At: 2, Label: "p99.9"}, {At: 3, Label: "max"},
 		}},
-		Y: chart.Axis{Title: "latency, logarithmic", Log: true, Format: briefly},
+		Y: chart.Axis{Title: "latency in ms, log scale", Log: true, Format: milliseconds},
 	}
 	for _, l := range r.Latency {
 		if l.Call != call {
@@ -258,10 +258,13 @@ func (r *Report) latencyFigure(call, title string) figure {
 		for i, q := range []*float64{l.P50, l.P99, l.P999, l.Max} {
 			points = append(points, chart.Point{X: float64(i), Y: value(q)})
 		}
-		f.line(fmt.Sprintf("%s (%s calls)", r.phase(l.Phase), integer(l.Count)), true, points)
+		f.line(slices.Index(phases, l.Phase), fmt.Sprintf("%s (%s calls)", r.phase(l.Phase), integer(l.Count)), true, points)
 	}
 	return f.missing("not measured: no such call was answered")
 }
+
+// phases of a run, in the order in which they come.
+var phases = []string{"before", "during", "after"}
 
 // phase in words: a run without a burst has only one.
 func (r *Report) phase(name string) string {

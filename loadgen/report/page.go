@@ -57,6 +57,7 @@ type page struct {
 type fact struct{ Name, Value string }
 
 func (r *Report) page() page {
+	all := r.allFigures()
 	return page{
 		Style:      style,
 		Title:      fmt.Sprintf("Skein under load: %s, %s users", r.Workload, integer(r.Graph.Users)),
@@ -65,10 +66,10 @@ func (r *Report) page() page {
 		Tried:      slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Tried > 0 }),
 		Facts:      r.facts(),
 		Glance:     r.glance(),
-		Lag:        r.lagFigure(),
-		Latency:    []figure{r.latencyFigure("GetHomeTimeline", "Latency of reads"), r.latencyFigure("CreatePost", "Latency of writes")},
-		Throughput: []figure{r.callsFigure(), r.deliveriesFigure()},
-		Backlog:    r.backlogFigure(),
+		Lag:        all[0],
+		Latency:    all[1:3],
+		Throughput: all[3:5],
+		Backlog:    all[5],
 		Checks:     r.checks(),
 		Details:    r.details(),
 		Tables:     []table{r.lags(false), r.latencies(), r.figures()},
@@ -97,7 +98,7 @@ func (l Load) String() string {
 // glance is the p99 of what matters most, phase beside phase.
 func (r *Report) glance() table {
 	t := table{Title: "At a glance", left: 1, Head: []string{"p99 of"}}
-	phases := []string{"before", "during", "after"}
+	phases := phases
 	if r.Workload != "spike" {
 		phases = phases[:1]
 	}

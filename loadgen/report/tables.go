@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -16,6 +17,15 @@ type table struct {
 
 // Words reports whether a column holds words, not numbers.
 func (t table) Words(column int) bool { return column < t.left }
+
+// Cell is a cell's text for a page, which keeps a number and its unit on one
+// line.
+func (t table) Cell(column int, text string) string {
+	if t.Words(column) {
+		return text
+	}
+	return strings.NewReplacer(" (", " (", " ", "\u00a0").Replace(text)
+}
 
 // write writes the table as plain text, if it has rows.
 func (t table) write(b *bytes.Buffer) {

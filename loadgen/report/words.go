@@ -63,17 +63,8 @@ func duration(seconds *float64) string {
 	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
 }
 
-// briefly is the label of a duration on an axis.
-func briefly(seconds float64) string {
-	switch {
-	case seconds < 0.9999e-3:
-		return fmt.Sprintf("%.3g µs", seconds*1e6)
-	case seconds < 0.9999:
-		return fmt.Sprintf("%.3g ms", seconds*1e3)
-	default:
-		return fmt.Sprintf("%.6g s", seconds)
-	}
-}
+// milliseconds is the label of a duration on an axis in them.
+func milliseconds(seconds float64) string { return thousands(seconds * 1e3) }
 
 // thousands is the label of a number on an axis.
 func thousands(v float64) string {

@@ -48,6 +48,15 @@ func (a Axis) asked() span {
 	return span{a.Min, a.Max, true}
 }
 
+// place is where v stands on the axis. The plotting library has logarithmic axes
+// too, but panics at 0, and leaves room for their titles at a wrong place.
+func (a Axis) place(v float64) float64 {
+	if a.Log {
+		return math.Log10(v)
+	}
+	return v
+}
+
 // rounded widens s to where an axis ends well: a logarithmic one at powers of
 // ten, another at 0 and at a tick.
 func (a Axis) rounded(s span, most int) span {

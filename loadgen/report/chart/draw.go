@@ -30,7 +30,7 @@ func (c Chart) plotted(width float64) *plot.Plot {
 	style(&p.X, c.X, xs, mostX)
 	style(&p.Y, c.Y, ys, mostY)
 	p.Y.Padding = 0
-	c.frame(p, ys)
+	c.frame(p)
 	for _, l := range c.Lines {
 		p.Add(drawn(func(canvas draw.Canvas, p *plot.Plot) { c.line(l, canvas, p) }))
 	}
@@ -38,13 +38,10 @@ func (c Chart) plotted(width float64) *plot.Plot {
 }
 
 func style(a *plot.Axis, from Axis, s span, most int) {
-	a.Min, a.Max = s.min, s.max
-	if from.Log {
-		a.Scale = plot.LogScale{}
-	}
+	a.Min, a.Max = from.place(s.min), from.place(s.max)
 	var marks plot.ConstantTicks
 	for _, t := range from.ticks(s, most) {
-		marks = append(marks, plot.Tick{Value: t.At, Label: t.Label})
+		marks = append(marks, plot.Tick{Value: from.place(t.At), Label: t.Label})
 	}
 	a.Tick.Marker = marks
 	a.Label.Text = from.Title
@@ -61,11 +58,11 @@ type drawn func(draw.Canvas, *plot.Plot)
 func (d drawn) Plot(c draw.Canvas, p *plot.Plot) { d(c, p) }
 
 // frame draws what lies behind the lines: bands, and where the ticks are.
-func (c Chart) frame(p *plot.Plot, ys span) {
+func (c Chart) frame(p *plot.Plot) {
 	p.Add(drawn(func(canvas draw.Canvas, p *plot.Plot) {
 		x, y := p.Transforms(&canvas)
 		for _, b := range c.Bands {
-			from, to := max(b.From, p.X.Min), min(b.To, p.X.Max)
+			from, to := max(c.X.place(b.From), p.X.Min), min(c.X.place(b.To), p.X.Max)
 			if !(from < to) {
 				continue
 			}
@@ -81,7 +78,7 @@ func (c Chart) frame(p *plot.Plot, ys span) {
 			})
 		}
 		faint := draw.LineStyle{Color: inkFaint.color(), Width: 1}
-		for _, t := range p.Y.Tick.Marker.Ticks(ys.min, ys.max) {
+		for _, t := range p.Y.Tick.Marker.Ticks(p.Y.Min, p.Y.Max) {
 			canvas.StrokeLine2(faint, canvas.Min.X, y(t.Value), canvas.Max.X, y(t.Value))
 		}
 	}))
@@ -96,9 +93,9 @@ func (c Chart) line(l Line, canvas draw.Canvas, p *plot.Plot) {
 	for _, joined := range c.joined(l.Points) {
 		path := make([]vg.Point, len(joined))
 		for i, at := range joined {
-			path[i] = vg.Point{X: x(at.X), Y: y(at.Y)}
+			path[i] = vg.Point{X: x(c.X.place(at.X)), Y: y(c.Y.place(at.Y))}
 			if at.Top > at.Y && c.Y.shows(at.Top) {
-				canvas.StrokeLine2(whisker, path[i].X, path[i].Y, path[i].X, y(at.Top))
+				canvas.StrokeLine2(whisker, path[i].X, path[i].Y, path[i].X, y(c.Y.place(at.Top)))
 			}
 		}
 		if len(path) > 1 {
