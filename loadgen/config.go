@@ -123,8 +123,13 @@ func (c Config) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// open reads or draws the graph.
-func (c Config) open() (*graph.Graph, error) {
+// OpenGraph reads or draws the graph, and notes what a file held that could not
+// be used. The error wraps ErrConfig. Of c it uses what shapes the graph, Seed
+// and Progress.
+func (c Config) OpenGraph() (*graph.Graph, error) {
+	if c.Progress == nil {
+		c.Progress = silent{}
+	}
 	if c.Graph == SyntheticGraph {
 		g, err := graph.Synthesize(graph.Synthetic{
 			Users: c.Users, Follows: c.Follows, Celebrities: c.Celebrities,

@@ -95,7 +95,7 @@ type run struct {
 
 func prepare(ctx context.Context, cfg Config) (*run, error) {
 	cfg.Progress.Stage("graph", 1)
-	g, err := cfg.open()
+	g, err := cfg.OpenGraph()
 	if err != nil {
 		return nil, err
 	}

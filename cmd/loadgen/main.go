@@ -65,6 +65,6 @@ func (p *program) run(ctx context.Context, args []string) int {
 func (p *program) command() *cobra.Command {
 	root := p.runCommand()
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.AddCommand(p.demoCommand(), p.compareCommand(), p.reportCommand())
+	root.AddCommand(p.demoCommand(), p.compareCommand(), p.reportCommand(), p.graphCommand())
 	return root
 }

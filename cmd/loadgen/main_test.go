@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // dieEnv makes this test program a server that dies at once.
@@ -21,7 +23,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("the disk is on fire")
 		os.Exit(3)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // output is what a program wrote so far. A test can wait for it.

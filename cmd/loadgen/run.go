@@ -20,8 +20,9 @@ type options struct {
 	out string
 }
 
-// bindLoad binds the flags that every run has; their defaults are what o holds.
-func (o *options) bindLoad(f *pflag.FlagSet) {
+// bindGraph binds the flags that shape the graph; their defaults are what o
+// holds.
+func (o *options) bindGraph(f *pflag.FlagSet) {
 	f.StringVar(&o.Graph, "graph", o.Graph, "`file` with a SNAP edge list (may be gzipped), or synthetic")
 	f.BoolVar(&o.GraphOptions.Reverse, "reverse", false, "the file's lines are author, follower")
 	f.BoolVar(&o.GraphOptions.Undirected, "undirected", false, "each line of the file is a follow in both directions")
@@ -30,6 +31,12 @@ func (o *options) bindLoad(f *pflag.FlagSet) {
 	f.Int64Var(&o.Follows, "follows", o.Follows, "follows of a synthetic graph, about")
 	f.IntVar(&o.Celebrities, "celebrities", o.Celebrities, "how many of the most followed users post the burst")
 	f.Float64Var(&o.CelebrityShare, "celebrity-share", o.CelebrityShare, "share of a synthetic graph's users that follow each celebrity")
+	f.Uint64Var(&o.Seed, "seed", o.Seed, "repeats the graph and the choice of every call")
+}
+
+// bindLoad binds the flags that every run has; their defaults are what o holds.
+func (o *options) bindLoad(f *pflag.FlagSet) {
+	o.bindGraph(f)
 	f.Float64Var(&o.Rate, "rate", o.Rate, "calls a second, without the burst")
 	f.Float64Var(&o.ReadShare, "read-share", o.ReadShare, "share of the calls that read a home timeline")
 	f.IntVar(&o.Burst, "burst", o.Burst, "posts in the spike's burst, of all celebrities together")
@@ -38,7 +45,6 @@ func (o *options) bindLoad(f *pflag.FlagSet) {
 	f.DurationVar(&o.LagBound, "lag-bound", o.LagBound, "a post acknowledged longer ago than this may not be missing")
 	f.DurationVar(&o.CallTimeout, "call-timeout", o.CallTimeout, "when to give up a call")
 	f.IntVar(&o.InFlight, "in-flight", o.InFlight, "calls of the load that may wait for the target at once")
-	f.Uint64Var(&o.Seed, "seed", o.Seed, "repeats the graph and the choice of every call")
 	f.StringVar(&o.out, "out", o.out, "`folder` for report.html and report.json")
 }
 

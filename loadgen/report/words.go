@@ -29,6 +29,9 @@ func integer(n int64) string {
 	return digits
 }
 
+// Integer groups digits by three, for tables beside those of a report.
+func Integer(n int64) string { return integer(n) }
+
 // quantity shows a number with its unit: to the digit from 100 on, since more
 // would only be noise, with up to two decimals below.
 func quantity(value *float64, unit string) string {
