@@ -120,10 +120,12 @@ func (v values) fit(i int) *Tail {
 		t.Distance = max(t.Distance, math.Abs(is-would))
 		// Up to the next value the share stays, but the law falls: it differs
 		// most at either end.
+		share := 0.0
 		if k+1 < len(v.at) {
-			above := math.Pow((v.at[k]+0.5)/least, 1-exponent)
-			t.Distance = max(t.Distance, math.Abs(float64(v.from[k+1])/n-above))
+			share = float64(v.from[k+1]) / n
 		}
+		above := math.Pow((v.at[k]+0.5)/least, 1-exponent)
+		t.Distance = max(t.Distance, math.Abs(share-above))
 	}
 	return t
 }
