@@ -59,6 +59,7 @@ func (s *scrape) read(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
+	request.Close = true // a connection that is kept would outlive the run
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err

@@ -67,8 +67,7 @@ func (a Axis) rounded(s span, most int) span {
 		return span{0, 1, true}
 	case a.Log:
 		low, high := math.Floor(math.Log10(s.min)), math.Ceil(math.Log10(s.max))
-		// 10^-323 is not 0, and 10^308 is finite.
-		return span{math.Pow(10, max(low, -323)), math.Pow(10, min(max(high, low+1), 308)), true}
+		return span{math.Pow(10, low), math.Pow(10, max(high, low+1)), true}
 	}
 	s = s.with(0)
 	if s.min == s.max {

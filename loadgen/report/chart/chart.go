@@ -25,7 +25,8 @@ type Chart struct {
 type Axis struct {
 	// Title, with the unit.
 	Title string
-	// Log makes equal factors equal lengths. Values of 0 and below are gaps.
+	// Log makes equal factors equal lengths. Values of 0 and below are gaps, as
+	// are, on any axis, those beyond all measure.
 	Log bool
 	// Min and Max are what it shows at least; both 0: only what there is.
 	Min, Max float64
@@ -81,8 +82,12 @@ func (c Chart) Empty() bool {
 // shows reports whether a point has a place on both axes.
 func (c Chart) shows(p Point) bool { return c.X.shows(p.X) && c.Y.shows(p.Y) }
 
+// largest is the size of the largest value that has a place; on a logarithmic
+// axis its reciprocal is the least.
+const largest = 1e15
+
 func (a Axis) shows(v float64) bool {
-	return !math.IsNaN(v) && !math.IsInf(v, 0) && (!a.Log || v > 0)
+	return math.Abs(v) <= largest && (!a.Log || v >= 1/largest) // never if it is NaN
 }
 
 // Share gives the charts one range of both axes, so that they can be compared by
