@@ -18,7 +18,7 @@ VERSION := $(or $(shell git --git-dir=.git describe --tags --always --dirty 2>/d
 # Packages in which goroutines meet, and whose short tests are fast.
 RACE := ./feed/... ./storage/... ./timeline/... ./fanout/... ./loadgen/... ./cmd/skein/...
 
-.PHONY: help build demo test check generate baseline tools clean lint fulltest race
+.PHONY: help build demo bench test check generate baseline tools clean lint fulltest race
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ build: ## build bin/skein and bin/loadgen
 
 demo: build ## show it: load a graph, post, read, check (GRAPH=file GRAPH_FLAGS=--undirected)
 	bin/loadgen demo $(if $(GRAPH),--graph '$(GRAPH)') $(GRAPH_FLAGS)
+
+bench: ## measure: each figure beside its ceiling, into out/bench.json (ROW=name for one); under 10 minutes
+	go build -buildvcs=false -o bin/ ./cmd/bench
+	bin/bench $(if $(ROW),--row '$(ROW)')
 
 test: build lint fulltest race ## everything: build, lint, all tests, race detector; under 12 minutes cold
 	@echo "make test: all passed ($(VERSION))"

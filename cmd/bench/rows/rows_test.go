@@ -1,0 +1,143 @@
+package rows
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"skein/cmd/bench/report"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bench is one that takes no longer than it must.
+func bench(t *testing.T) *Bench {
+	return &Bench{
+		Dir: t.TempDir(), Rounds: 1, Phase: 200 * time.Millisecond,
+		Log: slog.New(slog.DiscardHandler), Progress: func(line string) { t.Log(line) },
+	}
+}
+
+// tiny is every row, small enough for a test.
+var tiny = []Row{
+	createPosts{users: 100, follows: 1_000, clients: 8},
+	deliver{users: 500, follows: 5_000, celebrities: 1, share: 0.5, entries: 50, posts: 300},
+	million{followers: 3_000, entries: 10},
+	homeReads{users: 300, follows: 6_000, celebrities: 1, share: 0.5, posts: 3_000, clients: 8},
+	latency{users: 300, follows: 3_000, posts: 3_000, readers: 5, few: 20, many: 200},
+	bystanders{users: 300, follows: 6_000, posts: 3_000, fans: 2_000, burst: 20, postRate: 50, readRate: 50},
+	entryBytes{timelines: 1_000, entries: 800},
+}
+
+// Every row of the plan gives its figures, with all that the schema asks for, and
+// leaves nothing on the disk. Short: the cheapest of them.
+func TestRows(t *testing.T) {
+	rows := tiny
+	if testing.Short() {
+		rows = []Row{tiny[len(tiny)-1]}
+	}
+	for _, row := range rows {
+		t.Run(row.Names()[0], func(t *testing.T) {
+			if _, heap := row.(entryBytes); !heap { // which is the process's
+				t.Parallel()
+			}
+			b := bench(t)
+			figures, err := row.Measure(t.Context(), b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, f := range figures {
+				names = append(names, f.Name)
+				check(t, f)
+			}
+			if !slices.Equal(names, row.Names()) {
+				t.Errorf("figures %v, want %v", names, row.Names())
+			}
+			if left, err := os.ReadDir(b.Dir); err != nil || len(left) > 0 {
+				t.Errorf("left behind: %v (%v)", left, err)
+			}
+		})
+	}
+}
+
+func check(t *testing.T, f report.Row) {
+	t.Helper()
+	if math.IsNaN(f.Value) || math.IsInf(f.Value, 0) || f.Value <= 0 {
+		t.Errorf("%s is %v", f.Name, f.Value)
+	}
+	if f.Unit == "" || f.Better != report.Higher && f.Better != report.Lower || f.Target <= 0 {
+		t.Errorf("%s: unit %q, better %q, target %v", f.Name, f.Unit, f.Better, f.Target)
+	}
+	if (f.Ceiling == nil) != (f.CeilingName == nil) || f.Ceiling != nil && !(*f.Ceiling > 0) {
+		t.Errorf("%s: ceiling %v, named %v", f.Name, f.Ceiling, f.CeilingName)
+	}
+	for _, want := range []string{" users, ", " live timelines, ", " bytes a post, ", " threads; ", "; left out: "} {
+		if !strings.Contains(f.Setup, want) {
+			t.Errorf("%s: the setup says nothing of %q: %s", f.Name, want, f.Setup)
+		}
+	}
+}
+
+// The rows of the design, in its order; the tiny ones are the same.
+func TestAll(t *testing.T) {
+	want := []string{
+		"posts_embedded", "deliveries_memory", "million_memory", "reads_memory", "read_latency_follows",
+		"bystander_lag", "bystander_read_p99", "bytes_memory",
+	}
+	for _, rows := range [][]Row{All(), tiny} {
+		var names []string
+		for _, row := range rows {
+			names = append(names, row.Names()...)
+		}
+		if !slices.Equal(names, want) {
+			t.Errorf("rows %v, want %v", names, want)
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	for _, c := range []struct {
+		names []string
+		want  []string // the first name of each row found
+		bad   bool
+	}{
+		{nil, []string{"posts_embedded", "deliveries_memory", "million_memory", "reads_memory", "read_latency_follows", "bystander_lag", "bytes_memory"}, false},
+		{[]string{"bytes_memory"}, []string{"bytes_memory"}, false},
+		{[]string{"bystander_read_p99"}, []string{"bystander_lag"}, false},
+		{[]string{"bystander_read_p99", "bystander_lag", "million_memory"}, []string{"million_memory", "bystander_lag"}, false},
+		{[]string{"million_memory", "nonsense"}, nil, true},
+	} {
+		found, err := Find(All(), c.names...)
+		var got []string
+		for _, row := range found {
+			got = append(got, row.Names()[0])
+		}
+		if (err != nil) != c.bad || !slices.Equal(got, c.want) {
+			t.Errorf("Find(%v) = %v, %v; want %v", c.names, got, err, c.want)
+		}
+		if c.bad && !(strings.Contains(err.Error(), "nonsense") && strings.Contains(err.Error(), "reads_memory")) {
+			t.Errorf("the error names neither the row nor those there are: %v", err)
+		}
+	}
+}
+
+func TestRowsEndWhenInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	b := bench(t)
+	b.Phase = time.Hour
+	b.Progress = func(string) { time.AfterFunc(300*time.Millisecond, cancel) }
+	if _, err := tiny[0].Measure(ctx, b); err == nil {
+		t.Error("an interrupted row gave a figure")
+	}
+	if left, err := os.ReadDir(b.Dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v (%v)", left, err)
+	}
+}

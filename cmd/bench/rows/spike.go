@@ -1,0 +1,104 @@
+package rows
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"skein/feed"
+	"skein/loadgen/graph"
+	feedv1 "skein/proto/feed/v1"
+)
+
+// spike is a celebrity, fans of it alone, and bystanders who follow each other.
+// Users 2 on are the fans, those above shift the bystanders.
+type spike struct {
+	bystanders
+	*stores
+	graph   *graph.Graph
+	shift   feed.UserID
+	authors []feed.UserID // who post, in order
+	service *service
+}
+
+func (s *spike) fill(ctx context.Context) (err error) {
+	if err := s.haveFans(ctx, s.fans, 100); err != nil {
+		return err
+	}
+	if err := s.follow(ctx, edges(s.graph, s.shift)); err != nil {
+		return err
+	}
+	if err := s.makeLive(ctx, s.shift+1, s.shift+feed.UserID(s.users), 0); err != nil {
+		return err
+	}
+	s.authors = userIDs(s.graph, drawAuthors(s.graph, s.bystanders.posts, twip), s.shift)
+	posts, err := s.write(ctx, s.authors)
+	if err != nil {
+		return err
+	}
+	s.delivered.follow()
+	if s.service, err = s.serve(ctx); err != nil {
+		return err
+	}
+	if err := s.service.settle(ctx, posts[len(posts)-1].Post); err != nil {
+		return errors.Join(err, s.service.close())
+	}
+	return nil
+}
+
+// turn loads the service for one phase, with celebrities posts a second of the
+// celebrity, and returns how long bystanders waited.
+func (s *spike) turn(ctx context.Context, celebrities int) (*waits, error) {
+	w := &waits{}
+	acknowledged := struct {
+		sync.Mutex
+		at map[feed.PostID]time.Time
+	}{at: map[feed.PostID]time.Time{}}
+	var newest atomic.Int64
+	post := func(ctx context.Context, client int, author feed.UserID) (feed.PostID, error) {
+		post, err := feedv1.NewPostServiceClient(s.service.conn(client)).CreatePost(ctx, &feedv1.CreatePostRequest{AuthorId: int64(author), Text: text})
+		raise(&newest, post.GetId())
+		return feed.PostID(post.GetId()), err
+	}
+	group, loops := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return openLoop(loops, s.postRate, s.bench.Phase, func(ctx context.Context, n int, _ time.Time) error {
+			id, err := post(ctx, n, s.authors[rand.IntN(len(s.authors))])
+			now := time.Now()
+			acknowledged.Lock()
+			defer acknowledged.Unlock()
+			acknowledged.at[id] = now
+			return err
+		})
+	})
+	group.Go(func() error {
+		return openLoop(loops, s.readRate, s.bench.Phase, func(ctx context.Context, n int, due time.Time) error {
+			_, err := read(ctx, s.service.endpoint, n, s.shift+1+feed.UserID(rand.IntN(s.users)))
+			w.read.add(time.Since(due))
+			return err
+		})
+	})
+	if celebrities > 0 {
+		group.Go(func() error {
+			return openLoop(loops, celebrities, s.bench.Phase, func(ctx context.Context, n int, _ time.Time) error {
+				_, err := post(ctx, n, celebrity)
+				return err
+			})
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return w, err
+	}
+	if err := s.service.settle(ctx, feed.PostID(newest.Load())); err != nil {
+		return w, err
+	}
+	for id, at := range acknowledged.at {
+		w.lag.add(max(s.delivered.at(id).Sub(at), 0))
+	}
+	return w, nil
+}
