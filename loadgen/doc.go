@@ -11,6 +11,9 @@
 //	check    every viewer's home timeline is scrolled to its end and judged
 //	restore  follows that the load changed are changed back
 //
+// While it loads and settles, the servers' metrics are looked at about once a
+// second, if it was told where they are.
+//
 // The loop is open: a call is due at a moment that does not depend on how the
 // server does, and its latency counts from that moment. Nothing is dropped when
 // the server is slow; it is late, and that shows. See Tene, "How NOT to measure

@@ -56,29 +56,22 @@ func (p *program) graph(ctx context.Context, o options) error {
 	return printShape(p.stdout, g, followers, followed)
 }
 
+// printShape writes what was found, in tables for people.
 func printShape(to io.Writer, g *graph.Graph, followers, followed graph.Degrees) error {
-	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(to, "%s users, %s follows\n\nHow many a user has\n",
 		report.Integer(int64(g.Users())), report.Integer(g.Follows()))
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "\tmean\t")
 	for _, share := range graph.Shares {
 		fmt.Fprintf(w, "%s\t", shareName(share))
 	}
 	fmt.Fprintln(w)
-	for _, d := range []struct {
-		name string
-		graph.Degrees
-	}{{"followers", followers}, {"follows", followed}} {
-		fmt.Fprintf(w, "%s\t%.1f\t", d.name, d.Mean)
-		for _, n := range d.Quantiles {
-			fmt.Fprintf(w, "%s\t", report.Integer(int64(n)))
-		}
-		fmt.Fprintln(w)
-	}
+	printDegrees(w, "followers", followers)
+	printDegrees(w, "follows", followed)
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(to, "\nTails: the power laws x^-exponent that fit best (Clauset, Shalizi, Newman 2009)\n")
+	fmt.Fprint(to, "\nTails: the power laws x^-exponent that fit best (Clauset, Shalizi, Newman 2009)\n")
 	printTail(to, "followers", followers.Tail)
 	printTail(to, "follows", followed.Tail)
 	fmt.Fprint(to, "\nMost followed\n")
@@ -88,6 +81,14 @@ func printShape(to io.Writer, g *graph.Graph, followers, followed graph.Degrees)
 		fmt.Fprintf(w, "%d\t%s\t%s\t\n", g.ID(i), report.Integer(int64(g.FollowerCount(i))), report.Integer(int64(len(g.Following(i)))))
 	}
 	return w.Flush()
+}
+
+func printDegrees(w io.Writer, what string, d graph.Degrees) {
+	fmt.Fprintf(w, "%s\t%.1f\t", what, d.Mean)
+	for _, n := range d.Quantiles {
+		fmt.Fprintf(w, "%s\t", report.Integer(int64(n)))
+	}
+	fmt.Fprintln(w)
 }
 
 func shareName(share float64) string {
@@ -107,6 +108,6 @@ func printTail(to io.Writer, what string, t *graph.Tail) {
 		fmt.Fprintf(to, "  %s: too few users differ to tell\n", what)
 		return
 	}
-	fmt.Fprintf(to, "  %s: exponent %.2f ± %.2f, from %s on (%s users); distance from the law %.3f (Kolmogorov-Smirnov)\n",
+	fmt.Fprintf(to, "  %s: exponent %.3f ± %.3f, from %s on (%s users); distance from the law %.3f (Kolmogorov-Smirnov)\n",
 		what, t.Exponent, t.Error, report.Integer(int64(t.Cut)), report.Integer(int64(t.Count)), t.Distance)
 }

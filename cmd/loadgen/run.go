@@ -57,7 +57,8 @@ func (p *program) runCommand() *cobra.Command {
 
 loadgen brings a graph, posts, follows, reads and deletes in an open loop, scrolls
 whole home timelines against a record of all that was acknowledged, and writes
-report.json. "loadgen demo" starts the server as well.
+report.html, for people, and report.json, for programs. "loadgen demo" starts the
+server as well; "loadgen compare" puts two reports side by side.
 
 It exits with 0 when all was well, 1 when a check was violated or a call failed that
 should not (RESOURCE_EXHAUSTED is counted, and no failure), 2 when called wrongly.`,

@@ -1,7 +1,9 @@
 // Package report is what a run of the load generator found: the file
-// report.json, which programs compare, the table that people read, and the
-// histogram that both are filled from. It measures nothing and judges nothing
-// by itself.
+// report.json, which programs read, the table and the page report.html, which
+// people do, and the comparison of two runs. The file holds all that the others
+// show, so that they can be made from it again. It has the histogram that
+// durations are collected in, but measures nothing and judges nothing by
+// itself.
 package report
 
 import (
