@@ -45,7 +45,7 @@ func TestKillUnderLoad(t *testing.T) {
 		w.load(server, rng)
 		if rng.IntN(3) == 0 {
 			unborn, _ := launch(t, dir)
-			unborn.killIn(upTo(rng, 100*time.Millisecond))
+			unborn.killIn(time.Duration(rng.IntN(100)) * time.Millisecond)
 			<-unborn.ended
 		}
 		server, born = serve(t, dir), time.Now()
@@ -62,33 +62,26 @@ func TestKillUnderLoad(t *testing.T) {
 		}
 	})()
 	var wrong error
-	defer func() {
-		if wrong != nil {
-			t.Errorf("in the end: %v", wrong)
-		}
-	}()
+	defer func() { t.Logf("in the end: %v", wrong) }()
+	// By then, what the last kill may have left undelivered is late.
 	eventually(t, "all is delivered", func() bool {
-		// From then on, what the last kill may have left undelivered is late.
-		if time.Since(born) < api.DefaultLagBound {
-			return false
+		if wrong = errors.New("too early to tell"); time.Since(born) > api.DefaultLagBound {
+			wrong = w.judge(s, true)
 		}
-		if wrong = w.judge(s, true); wrong == nil && backlog(t, server.addresses.Metrics) > 0 {
-			wrong = errors.New("a lane has a backlog")
+		// The outbox, whose count is an estimate, is judged by lateness alone.
+		for _, lane := range []string{"small", "large", "bulk", "parked"} {
+			if n := scrape(t, server.addresses.Metrics, "skein_lane_backlog", lane); n != 0 {
+				wrong = cmp.Or(wrong, fmt.Errorf("%v records wait in lane %s", n, lane))
+			}
 		}
 		return wrong == nil
 	})
-	t.Logf("%d posts; after %d of %d kills a start completed posts half written", len(w.ids), w.halfWritten, kills)
-}
-
-func upTo(rng *rand.Rand, most time.Duration) time.Duration {
-	return time.Duration(rng.Int64N(int64(most)))
 }
 
 // town is the people and all that anybody was told. It outlives the servers.
 type town struct {
-	t           *testing.T
-	people      [people]*person
-	halfWritten int // servers that found and completed posts
+	t      *testing.T
+	people [people]*person
 
 	mu sync.Mutex
 	// ids and texts are of every post in any answer: a second id for a request,
@@ -101,6 +94,9 @@ type town struct {
 func newTown(t *testing.T, seed uint64, s services) *town {
 	w := &town{t: t, ids: map[string]int64{}, texts: map[int64]string{}}
 	stream, err := s.ImportFollows(withDeadline(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range w.people {
 		author := int64(i + 1)
 		w.people[i] = &person{
@@ -113,14 +109,9 @@ func newTown(t *testing.T, seed uint64, s services) *town {
 				edges.Follows = append(edges.Follows, &feedv1.FollowEdge{ViewerId: viewer, AuthorId: author})
 			}
 		}
-		if err == nil {
-			err = stream.Send(edges)
-		}
+		_ = stream.Send(edges) // CloseAndRecv says what was wrong
 	}
-	if err == nil {
-		_, err = stream.CloseAndRecv()
-	}
-	if err != nil {
+	if _, err := stream.CloseAndRecv(); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -131,17 +122,16 @@ func newTown(t *testing.T, seed uint64, s services) *town {
 func (w *town) load(server *process, rng *rand.Rand) {
 	var left atomic.Int64
 	var killed atomic.Bool
-	left.Store(1 + rng.Int64N(800))
-	late, seed := upTo(rng, 3*time.Millisecond), rng.Uint64()
+	left.Store(1 + rng.Int64N(400))
+	late := time.Duration(rng.IntN(3_000)) * time.Microsecond
 	ctx, s := withDeadline(w.t), dialAll(w.t, server)
 	together(people+readers, func(n int) {
-		reader := rand.New(rand.NewPCG(seed, uint64(n)))
 		for {
 			var err error
 			if n < people {
 				err = w.people[n].act(ctx, s)
 			} else {
-				_, _, err = w.home(ctx, s, 1+reader.Int64N(people), 10+reader.Int32N(200))
+				_, _, err = w.home(ctx, s, int64(n-people+1), 20)
 			}
 			switch {
 			case err != nil && killed.Load() && status.Code(err) == codes.Unavailable:
@@ -156,9 +146,8 @@ func (w *town) load(server *process, rng *rand.Rand) {
 	})()
 	server.killIn(0) // if nothing else did
 	<-server.ended
-	if strings.Contains(server.stderr.String(), "half written") {
-		w.halfWritten++
-	}
+	w.t.Logf("killed at %d posts; at its start, some were half written: %t", len(w.ids),
+		strings.Contains(server.stderr.String(), "half written"))
 }
 
 // judge compares every timeline, and every post by id, with what must be there.
@@ -169,17 +158,14 @@ func (w *town) judge(s services, delivered bool) error {
 		posts, err := scroll(func(token string) (page, error) {
 			return s.GetUserTimeline(ctx, &feedv1.GetUserTimelineRequest{AuthorId: p.id, PageSize: 200, PageToken: token})
 		})
-		if err = cmp.Or(err, compare(w.note(posts), p.written())); err != nil {
-			return fmt.Errorf("user timeline of %d: %w", p.id, err)
+		shown, late, homeErr := w.home(ctx, s, p.id, 200)
+		if err = cmp.Or(err, homeErr, compare("user timeline", w.note(posts), p.written()), compare("home timeline", shown, p.follows())); err != nil {
+			return fmt.Errorf("user %d: %w", p.id, err)
+		}
+		if late && delivered {
+			return fmt.Errorf("user %d: home timeline: waits for a delivery", p.id)
 		}
 		maps.Copy(all, p.written())
-		shown, late, err := w.home(ctx, s, p.id, 200)
-		if err = cmp.Or(err, compare(shown, p.follows())); err == nil && late && delivered {
-			err = errors.New("it waits for a delivery")
-		}
-		if err != nil {
-			return fmt.Errorf("home timeline of %d: %w", p.id, err)
-		}
 	}
 	var found []string
 	for ids := range slices.Chunk(slices.Collect(maps.Keys(w.texts)), 200) {
@@ -189,28 +175,7 @@ func (w *town) judge(s services, delivered bool) error {
 		}
 		found = append(found, w.note(answer.GetPosts())...)
 	}
-	if err := compare(found, all); err != nil {
-		return fmt.Errorf("BatchGetPosts: %w", err)
-	}
-	return nil
-}
-
-// compare tells whether shown is all of owed, whose posts must be there for true
-// and may be for false, and nothing else.
-func compare(shown []string, owed map[string]bool) error {
-	missing := maps.Clone(owed)
-	for _, text := range shown {
-		if _, may := owed[text]; !may {
-			return fmt.Errorf("post %s is there, which was deleted or is of an author not followed", text)
-		}
-		delete(missing, text)
-	}
-	for text, must := range missing {
-		if must {
-			return fmt.Errorf("post %s is missing, of %d", text, len(owed))
-		}
-	}
-	return nil
+	return compare("BatchGetPosts", found, all)
 }
 
 // home scrolls a home timeline. late tells that some of it was pulled because its
@@ -264,7 +229,7 @@ type act struct {
 func (p *person) text(n int) string { return fmt.Sprintf("%d/%d", p.id, n) }
 
 func (p *person) choose() act {
-	recent := p.text(max(0, p.asked-1-p.rng.IntN(50)))
+	recent := p.text(max(0, p.asked-1-p.rng.IntN(1+p.rng.IntN(30))))
 	switch n := p.rng.IntN(20); {
 	case n < 2 && p.asked > 0: // an old request once more (W3)
 		return act{create: p.text(p.rng.IntN(p.asked))}
@@ -278,46 +243,39 @@ func (p *person) choose() act {
 }
 
 // act does what is pending, else something new.
-func (p *person) act(ctx context.Context, s services) error {
+func (p *person) act(ctx context.Context, s services) (err error) {
 	again := p.pending != act{}
 	if !again {
 		p.pending = p.choose()
 	}
-	var err error
-	switch do := p.pending; {
+	do, post := p.pending, &feedv1.Post{}
+	switch {
 	case do.create != "":
-		err = p.create(ctx, s, do.create)
+		post, err = s.CreatePost(ctx, &feedv1.CreatePostRequest{AuthorId: p.id, RequestId: do.create, Text: do.create})
 	case do.remove != "":
 		_, err = s.DeletePost(ctx, &feedv1.DeletePostRequest{AuthorId: p.id, Id: p.posts[do.remove]})
 		if again && status.Code(err) == codes.NotFound {
 			err = nil // the first call did it
 		}
-		if err == nil {
-			p.posts[do.remove] = 0
-		}
 	case p.left[do.toggle]:
-		if _, err = s.Follow(ctx, &feedv1.FollowRequest{ViewerId: p.id, AuthorId: do.toggle}); err == nil {
-			p.left[do.toggle] = false
-		}
+		_, err = s.Follow(ctx, &feedv1.FollowRequest{ViewerId: p.id, AuthorId: do.toggle})
 	default:
-		if _, err = s.Unfollow(ctx, &feedv1.UnfollowRequest{ViewerId: p.id, AuthorId: do.toggle}); err == nil {
-			p.left[do.toggle] = true
-		}
+		_, err = s.Unfollow(ctx, &feedv1.UnfollowRequest{ViewerId: p.id, AuthorId: do.toggle})
 	}
-	if err == nil {
-		p.pending = act{}
-	}
-	return err
-}
-
-func (p *person) create(ctx context.Context, s services, text string) error {
-	post, err := s.CreatePost(ctx, &feedv1.CreatePostRequest{AuthorId: p.id, RequestId: text, Text: text})
 	if err != nil {
 		return err
 	}
-	p.note([]*feedv1.Post{post})
-	if _, known := p.posts[text]; !known {
-		p.posts[text] = post.GetId()
+	p.pending = act{}
+	switch {
+	case do.create != "":
+		p.note([]*feedv1.Post{post})
+		if _, known := p.posts[do.create]; !known {
+			p.posts[do.create] = post.GetId()
+		}
+	case do.remove != "":
+		p.posts[do.remove] = 0
+	default:
+		p.left[do.toggle] = !p.left[do.toggle]
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -189,6 +190,24 @@ func scroll(read func(token string) (page, error)) (posts []*feedv1.Post, err er
 		}
 	}
 	return posts, nil
+}
+
+// compare tells whether shown is all of owed, whose posts must be there for true
+// and may be for false, and nothing else.
+func compare(what string, shown []string, owed map[string]bool) error {
+	missing := maps.Clone(owed)
+	for _, text := range shown {
+		if _, may := owed[text]; !may {
+			return fmt.Errorf("%s: post %s is there, which was deleted or is of an author not followed", what, text)
+		}
+		delete(missing, text)
+	}
+	for text, must := range missing {
+		if must {
+			return fmt.Errorf("%s: post %s is missing, of %d", what, text, len(owed))
+		}
+	}
+	return nil
 }
 
 // withDeadline is a context for calls that should answer soon.
