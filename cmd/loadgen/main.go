@@ -28,10 +28,14 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal ends the run in good order; the next one kills.
-	context.AfterFunc(ctx, stop)
-	os.Exit((&program{stdout: os.Stdout, stderr: os.Stderr}).run(ctx, os.Args[1:]))
+	// A signal ends the run in good order, which takes a moment; more of them do
+	// not cut that short, or the demo's server and its folder would be left. Nor
+	// does a reader of the output that leaves: a terminal that closes, or head.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	code := (&program{stdout: os.Stdout, stderr: os.Stderr}).run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
 }
 
 // program is one run of the command line. The report goes to stdout, all else

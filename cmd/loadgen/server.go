@@ -46,9 +46,7 @@ func startServer(ctx context.Context, skein, dir string) (*server, error) {
 	s.process = exec.Command(skein, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
 		"--data-dir", filepath.Join(dir, "data"), "--address-file", file)
 	s.process.Stdout, s.process.Stderr = &s.output, &s.output
-	// A group of its own: Ctrl-C on the terminal is for loadgen, which stops
-	// the server when it has finished with it.
-	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.process.SysProcAttr = ownGroup()
 	if err := s.process.Start(); err != nil {
 		return nil, fmt.Errorf("%w: cannot start the server (%w); build it with `make build`, or name it with --skein",
 			loadgen.ErrConfig, err)

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,6 +51,9 @@ type App struct {
 	// what. fail ends it.
 	healthy context.Context
 	fail    context.CancelCauseFunc
+	// opened is set when New is past the engines: before that nobody watches
+	// healthy, and an engine that failed may never return.
+	opened atomic.Bool
 	// servers counts the goroutines that serve.
 	servers sync.WaitGroup
 }
@@ -71,11 +76,12 @@ func newApp(config Config, log *slog.Logger, alter func(*engines.Set)) (*App, er
 
 func (a *App) open(alter func(*engines.Set)) (err error) {
 	a.engines, err = engines.Open(a.config.Engines, engines.Options{
-		Topics: fanout.Topics(), Clock: time.Now, Logger: a.log, OnFatal: a.fail,
+		Topics: fanout.Topics(), Clock: time.Now, Logger: a.log, OnFatal: a.fatal,
 	})
 	if err != nil {
 		return err
 	}
+	a.opened.Store(true)
 	alter(a.engines)
 	if err := a.removeAddresses(); err != nil {
 		return err
@@ -96,6 +102,16 @@ func (a *App) open(alter func(*engines.Set)) (err error) {
 		return fmt.Errorf("cannot listen for metrics: %w", err)
 	}
 	return nil
+}
+
+// fatal is told by an engine that it cannot go on.
+func (a *App) fatal(err error) {
+	if a.opened.Load() {
+		a.fail(err)
+		return
+	}
+	a.log.Error("cannot start: " + err.Error())
+	os.Exit(exitError)
 }
 
 // openFeed makes the fan-out and the API over the open engines. Both share one

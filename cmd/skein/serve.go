@@ -60,7 +60,13 @@ func (p *program) serve(config Config) error {
 	})
 	defer stop()
 
+	// Nothing is served yet, and opening a damaged or full disk may take long.
+	stopOpening := context.AfterFunc(ctx, func() {
+		log.Info("stopped while starting")
+		os.Exit(0)
+	})
 	app, err := New(config, log)
+	stopOpening()
 	if err != nil {
 		return err
 	}

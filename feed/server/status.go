@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
+	"golang.org/x/time/rate"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -73,21 +75,32 @@ func Status(err error) error {
 // UnaryErrors maps errors by Status, logs those that are ours, and turns a panic
 // into one.
 func UnaryErrors(log *slog.Logger) grpc.UnaryServerInterceptor {
+	calls := &callLog{Logger: log, unavailable: rate.Sometimes{Interval: unavailableEvery}}
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (_ any, err error) {
-		defer func() { err = settle(ctx, log, info.FullMethod, recover(), err) }()
+		defer func() { err = calls.settle(ctx, info.FullMethod, recover(), err) }()
 		return handler(ctx, req)
 	}
 }
 
 // StreamErrors does the same for streams.
 func StreamErrors(log *slog.Logger) grpc.StreamServerInterceptor {
+	calls := &callLog{Logger: log, unavailable: rate.Sometimes{Interval: unavailableEvery}}
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
-		defer func() { err = settle(stream.Context(), log, info.FullMethod, recover(), err) }()
+		defer func() { err = calls.settle(stream.Context(), info.FullMethod, recover(), err) }()
 		return handler(srv, strictStream{stream})
 	}
 }
 
-func settle(ctx context.Context, log *slog.Logger, method string, panicked any, err error) error {
+// callLog logs the calls that failed by our fault.
+type callLog struct {
+	*slog.Logger
+	// unavailable keeps a failing engine from filling the log with its calls.
+	unavailable rate.Sometimes
+}
+
+const unavailableEvery = time.Second
+
+func (log *callLog) settle(ctx context.Context, method string, panicked any, err error) error {
 	if panicked != nil {
 		log.Error("a call panicked", "method", method, "panic", panicked, "stack", string(debug.Stack()))
 		return status.Error(codes.Internal, "an error of the service, see its log")
@@ -103,7 +116,9 @@ func settle(ctx context.Context, log *slog.Logger, method string, panicked any, 
 	case codes.Internal, codes.Unknown:
 		log.Error("a call failed", "method", method, "err", err)
 	case codes.Unavailable:
-		log.Warn("a call found an engine unavailable", "method", method, "err", err)
+		log.unavailable.Do(func() {
+			log.Warn("calls find an engine unavailable", "method", method, "err", err)
+		})
 	}
 	return st
 }

@@ -31,7 +31,15 @@ type fault struct {
 func (f *fault) fail(err error) {
 	err = fmt.Errorf("the store in %s cannot go on (look at the disk: space, health, permissions; then start again, nothing acknowledged is lost): %w", f.dir, err)
 	f.cause.CompareAndSwap(nil, &err)
-	f.report()
+	f.report(false)
+}
+
+// background is fail for flushes and compactions. Pebble repeats them for ever, in
+// its Open too, which then does not return: so OnFatal is told even during Open.
+func (f *fault) background(err error) {
+	err = fmt.Errorf("the store in %s cannot write (look at the disk: space, health, permissions; then start again, nothing acknowledged is lost): %w", f.dir, err)
+	f.cause.CompareAndSwap(nil, &err)
+	f.report(true)
 }
 
 // arm ends the grace of Open, and returns what failed during it.
@@ -42,9 +50,9 @@ func (f *fault) arm() error {
 	return f.failed()
 }
 
-func (f *fault) report() {
+func (f *fault) report(early bool) {
 	f.mu.Lock()
-	first := f.mu.armed && !f.mu.reported
+	first := (f.mu.armed || early) && !f.mu.reported
 	f.mu.reported = f.mu.reported || first
 	f.mu.Unlock()
 	if first {

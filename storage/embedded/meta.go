@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -20,6 +21,8 @@ func (s *Store) loadMeta() error {
 	switch {
 	case err != nil:
 		return err
+	case !found && s.existed:
+		return errors.New("it holds data but not its format: its manifest or log is damaged. Restore the folder from a copy, or move it away to begin an empty one")
 	case !found:
 		return s.initMeta()
 	case ns[0] > format:

@@ -73,7 +73,7 @@ func (o Options) tuned(f *fault) *pebble.Options {
 		BytesPerSync: 1 << 20,
 		EventListener: &pebble.EventListener{
 			// Pebble would retry a failed flush for ever, while memory fills.
-			BackgroundError: f.fail,
+			BackgroundError: f.background,
 			DataCorruption:  func(info pebble.DataCorruptionInfo) { f.fail(info.Details) },
 			DiskSlow: func(info pebble.DiskSlowInfo) {
 				o.Logger.Warn("the disk is slow", "folder", f.dir, "what", info.String())

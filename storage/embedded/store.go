@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type Store struct {
 	lock  *pebble.Lock
 	clock feed.Clock
 
+	existed  bool // the folder held data when it was opened
 	token    []byte
 	requests requests
 	outbox   outbox
@@ -80,6 +82,10 @@ func lockFolder(dir string, opts Options) (*pebble.Lock, error) {
 }
 
 func (s *Store) openLocked(opts Options) error {
+	var err error
+	if s.existed, err = holdsData(s.dir, opts); err != nil {
+		return fmt.Errorf("cannot read the folder %s: %w", s.dir, err)
+	}
 	po := opts.tuned(s.fault)
 	po.Lock = s.lock
 	defer po.Cache.Unref()
@@ -102,6 +108,31 @@ func (s *Store) openLocked(opts Options) error {
 		err = errors.Join(err, db.Close())
 	}
 	return fmt.Errorf("cannot open the store in %s: %w", s.dir, err)
+}
+
+// holdsData reports whether a store with anything in it was ever in dir: it has a
+// table, or a log that is not empty. Pebble begins an empty store when the marker of
+// its manifest is gone, and forgets what a cut manifest no longer names.
+func holdsData(dir string, opts Options) (bool, error) {
+	names, err := opts.FS.List(dir)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		switch filepath.Ext(name) {
+		case ".sst":
+			return true, nil
+		case ".log":
+			info, err := opts.FS.Stat(opts.FS.PathJoin(dir, name))
+			if err != nil {
+				return false, err
+			}
+			if info.Size() > 0 {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // openPebble turns a panic of Pebble over a damaged folder into an error.

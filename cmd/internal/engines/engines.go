@@ -29,7 +29,8 @@ type Options struct {
 	Logger *slog.Logger
 	// OnFatal is called, from any goroutine, when an engine can not go on: its
 	// disk is full or its files are damaged. What was acknowledged is safe.
-	// The process must end; closing the engines may hang by then.
+	// The process must end; closing the engines may hang by then, and so may
+	// Open: called during that, OnFatal must not return.
 	OnFatal func(error)
 }
 
@@ -66,6 +67,9 @@ func Open(c Config, o Options) (*Set, error) {
 
 func (s *Set) open(c Config, o Options) error {
 	if err := s.openGraph(c, o); err != nil {
+		return err
+	}
+	if err := s.checkIdentity(c.DataDir); err != nil {
 		return err
 	}
 	log, err := embeddedlog.Open(filepath.Join(c.DataDir, logFolder), o.Topics,

@@ -20,6 +20,11 @@ type limit chan struct{}
 // call takes.
 const RetryAfter = 100 * time.Millisecond
 
+// streamShare is how many calls there may be for each stream. A stream takes a slot
+// like any call, and one of a smaller limit besides: a client may leave it open and
+// do nothing, and shall not keep everybody else out by that.
+const streamShare = 16
+
 func newLimit(calls int) limit { return make(limit, calls) }
 
 // enter takes a slot, which leave gives back, or fails with feed.CodeExhausted.

@@ -20,6 +20,15 @@ import (
 	"skein/feed/server"
 )
 
+const (
+	// maxMessage is the largest request that is read: twice a message of 10,000
+	// follows, the largest that is legal. A request takes memory before anybody
+	// can refuse it.
+	maxMessage = 512 << 10
+	// maxStreams bounds the calls of one connection that are read at once.
+	maxStreams = 1000
+)
+
 // apiPrefix begins the names of our own services and their methods.
 const apiPrefix = "feed.v1."
 
@@ -44,16 +53,17 @@ type API interface {
 func New(config Config, api API, registry prometheus.Registerer, log *slog.Logger) (*grpc.Server, *health.Server) {
 	metrics := grpcprometheus.NewServerMetrics(grpcprometheus.WithServerHandlingTimeHistogram())
 	registry.MustRegister(metrics)
-	inFlight := newLimit(config.MaxInFlight)
+	inFlight, streams := newLimit(config.MaxInFlight), newLimit(max(1, config.MaxInFlight/streamShare))
 	rpc := grpc.NewServer(
 		grpc.ForceServerCodecV2(server.Codec()),
 		// Stop returns when nothing uses the engines any more.
 		grpc.WaitForHandlers(true),
 		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), server.UnaryErrors(log), inFlight.unary),
-		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), server.StreamErrors(log), inFlight.stream),
+		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), server.StreamErrors(log), inFlight.stream, streams.stream),
 		// Clients behind a load balancer ping to keep their connection.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.MaxRecvMsgSize(4<<20),
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxConcurrentStreams(maxStreams),
 	)
 	api.Register(rpc)
 	status := health.NewServer()
