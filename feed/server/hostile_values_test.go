@@ -130,6 +130,13 @@ const megabytes5 = 5 << 20
 
 // values are bad values of a field, and bad ways to write it.
 func (h *hostile) values(field protoreflect.FieldDescriptor) []hostileValue {
+	if _, ok := h.cache[field.FullName()]; !ok {
+		h.cache[field.FullName()] = h.newValues(field)
+	}
+	return h.cache[field.FullName()]
+}
+
+func (h *hostile) newValues(field protoreflect.FieldDescriptor) []hostileValue {
 	values := h.wrongTypes(field)
 	add := func(name string, wire []byte, bad bool) {
 		v := hostileValue{name: fmt.Sprintf("%s %s", field.Name(), name), wire: wire}
