@@ -237,10 +237,10 @@ func TestW2_DiskFullUnderAFlush(t *testing.T) {
 		return nil
 	})
 	acknowledged := map[feed.PostID]bool{}
-	text, deadline := strings.Repeat("honk ", 3000), time.Now().Add(30*time.Second)
+	text, deadline := strings.Repeat("honk ", 3000), time.Now().Add(2*time.Minute)
 	for id := feed.IDAt(time.Now()); len(fatal) == 0; id = max(id+1, feed.IDAt(time.Now())) {
 		if time.Now().After(deadline) {
-			t.Fatal("no flush in 30 s")
+			t.Fatal("no flush in 2 min")
 		}
 		post := feed.Post{ID: id, Author: 7, Text: text}
 		if _, err := s.CreatePost(bg, storage.Draft{Post: post}); err != nil {
