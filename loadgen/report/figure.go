@@ -42,10 +42,14 @@ const (
 	noMetrics   = "not measured: the run was not told where the servers' metrics are, or could not read them"
 )
 
-// line adds a line and its key. The same thing has the same look in every
-// report.
+// line adds a line and its key, which says so if there is nothing to be seen.
+// The same thing has the same look in every report.
 func (f *figure) line(look int, name string, marked bool, points []chart.Point) {
-	f.chart.Lines = append(f.chart.Lines, chart.Line{Look: look, Marked: marked, Points: points})
+	line := chart.Line{Look: look, Marked: marked, Points: points}
+	if (chart.Chart{X: f.chart.X, Y: f.chart.Y, Lines: []chart.Line{line}}).Empty() {
+		name += ": not measured"
+	}
+	f.chart.Lines = append(f.chart.Lines, line)
 	f.Keys = append(f.Keys, key{Picture: chart.Key(look, marked), Name: name})
 }
 

@@ -105,6 +105,9 @@ func TestPageSaysWhatWasNotMeasured(t *testing.T) {
 		t.Error("it does not say that nothing was checked")
 	}
 	r := sampleWithSeries()
+	if keys := r.lagFigure().Keys; keys[len(keys)-1].Name != "celebrities' followers: not measured" || keys[len(keys)-2].Name != "bystanders" {
+		t.Errorf("the legend of the lag: %+v", keys)
+	}
 	if f := r.deliveriesFigure(); !strings.Contains(f.Missing, "metrics") {
 		t.Errorf("deliveries: %q", f.Missing)
 	}
