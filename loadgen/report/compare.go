@@ -125,7 +125,7 @@ func (c Comparison) spans(title, what string, rowsA, rowsB []spanned) table {
 }
 
 func (c Comparison) checks() table {
-	t := table{Title: "Checks", left: 1, Head: []string{"check", "tried A", "tried B", "violations A", "violations B"}}
+	t := table{Title: "Checks", left: 1, Head: []string{"check", "tried A", "tried B", "broken A", "broken B"}}
 	a, b := map[string]Check{}, map[string]Check{}
 	for _, name := range inEither(c.A.Checks, c.B.Checks, func(c Check) string { return c.Name }, a, b) {
 		cells := []string{Check{Name: name}.words(), integer(a[name].Tried), integer(b[name].Tried)}
