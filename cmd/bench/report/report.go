@@ -71,16 +71,6 @@ func (r Row) judged() float64 {
 	return r.Value
 }
 
-// Missed reports whether any row missed its target.
-func (r Report) Missed() bool {
-	for _, row := range r.Rows {
-		if !row.Reached {
-			return true
-		}
-	}
-	return false
-}
-
 // Write writes the report to a file, whole or not at all, and makes its folder.
 func (r Report) Write(path string) error {
 	content, err := json.MarshalIndent(r, "", "  ")
