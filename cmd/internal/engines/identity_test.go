@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"skein/fanout"
+	"skein/fanout/eventlog"
 )
 
 // A storage that was removed or replaced while the rest of the data directory was
@@ -17,7 +17,7 @@ func TestStorageThatWasNotHereBefore(t *testing.T) {
 	open := func(dir string) error {
 		config := DefaultConfig()
 		config.DataDir = dir
-		set, err := Open(config, Options{Topics: fanout.Topics(), Logger: slog.New(slog.DiscardHandler)})
+		set, err := Open(config, Options{Topics: []eventlog.Topic{{Name: "posts", Partitions: 1}}, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			return err
 		}
