@@ -264,6 +264,21 @@ func (m *machine) race(t *rapid.T, viewer int64, act func()) {
 	must(m, got.judge(may, owed))
 }
 
+// blink acts while the timelines are down for a moment, between two reads: copies
+// made before it must not show after it (T4).
+func (m *machine) blink(t *rapid.T, viewer int64) {
+	m.check(viewer, 50)
+	down := m.faults.timelines.down.Swap(true)
+	author := viewer%stackUsers + 1
+	if m.follows[[2]int64{viewer, author}] {
+		m.unfollow(viewer, author)
+	} else {
+		m.follow(viewer, author)
+	}
+	m.faults.timelines.down.Store(down)
+	m.check(viewer, pageSize(t))
+}
+
 func pageSize(t *rapid.T) int32 { return rapid.SampledFrom([]int32{1, 2, 3, 10, 50}).Draw(t, "size") }
 
 var stackSettings = []policy.Settings{
@@ -278,7 +293,7 @@ var stackSettings = []policy.Settings{
 // list more often than the last.
 var (
 	userActions  = strings.Fields("post follow post delete unfollow retry evict")
-	stackActions = slices.Concat(strings.Fields("post read lag-bound wait slow-timelines race log slow-log timelines settings expire crash settle"),
+	stackActions = slices.Concat(strings.Fields("post read lag-bound wait slow-timelines race log slow-log timelines settings blink expire crash settle"),
 		userActions, userActions)
 )
 
@@ -317,6 +332,8 @@ func (m *machine) step(t *rapid.T) {
 			m.evict(viewer)
 		}
 		m.race(t, viewer, func() { m.act(t, rapid.SampledFrom(userActions).Draw(t, "meanwhile")) })
+	case "blink":
+		m.blink(t, user.Draw(t, "viewer"))
 	case "settle":
 		m.settle()
 	default:
