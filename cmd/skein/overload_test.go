@@ -92,7 +92,7 @@ func wantRetry(t *testing.T, call string, err error) {
 		delay, _ = detail.(*errdetails.RetryInfo)
 	}
 	if refused.Code() != codes.ResourceExhausted || delay.GetRetryDelay().AsDuration() != rpc.RetryAfter {
-		t.Errorf("%s, one too many: %v %v, want RESOURCE_EXHAUSTED and a delay of %s", call, err, refused.Details(), rpc.RetryAfter)
+		t.Fatalf("%s, one too many: %v %v, want RESOURCE_EXHAUSTED and a delay of %s", call, err, refused.Details(), rpc.RetryAfter)
 	}
 }
 
