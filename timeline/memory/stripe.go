@@ -51,6 +51,9 @@ type stripe struct {
 		evicted int64
 		expired int64
 		counted int64 // bytes of this stripe that Store.bytes contains
+
+		// loaded is of no meaning; it makes the compiler keep what load does.
+		loaded timeline.Entry
 	}
 }
 
