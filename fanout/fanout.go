@@ -33,6 +33,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -57,6 +58,11 @@ type Config struct {
 	Logger *slog.Logger
 	// Registerer takes the metrics; none are registered by default.
 	Registerer prometheus.Registerer
+	// Heavy bounds the chunks worked on at once, large and bulk together: half
+	// of GOMAXPROCS by default, so that a post to millions leaves processors to
+	// readers and to small posts. Where engines are servers, and a worker
+	// mostly waits for them, more is right.
+	Heavy int
 	// NoRelay and NoWork say what this process leaves to others.
 	NoRelay, NoWork bool
 }
@@ -68,6 +74,7 @@ type Fanout struct {
 	metrics  *metrics
 	progress *progress
 	wake     chan struct{} // capacity 1: an event waits in the outbox
+	heavy    chan struct{} // holds one for each chunk in work
 
 	// fetching ends when Stop is called, working when Stop's context ends.
 	fetching, working          context.Context
@@ -86,7 +93,10 @@ func New(cfg Config) (*Fanout, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	f := &Fanout{cfg: cfg, wake: make(chan struct{}, 1)}
+	if cfg.Heavy <= 0 {
+		cfg.Heavy = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	f := &Fanout{cfg: cfg, wake: make(chan struct{}, 1), heavy: make(chan struct{}, cfg.Heavy)}
 	f.metrics = newMetrics(cfg.Registerer)
 	f.progress = newProgress(cfg, f.metrics)
 	f.fetching, f.stopFetching = context.WithCancel(context.Background())

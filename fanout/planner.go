@@ -15,7 +15,7 @@ import (
 
 const (
 	// listPage is how many followers are listed at once.
-	listPage = 4_096
+	listPage = 1_024
 	// flushViewers is how many viewers the planner gathers before it delivers.
 	flushViewers = 32_768
 )

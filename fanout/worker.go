@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"skein/fanout/eventlog"
 	"skein/feed"
@@ -29,8 +30,18 @@ func (f *Fanout) deliverChunks(topic string) func(context.Context, []eventlog.Re
 	}
 }
 
+// deliverChunk works on one chunk when it is its turn, and lets others run after
+// each page: a chunk takes a millisecond, and the scheduler alone would let it
+// hold a processor for ten.
 func (f *Fanout) deliverChunk(ctx context.Context, c chunk) error {
+	select {
+	case f.heavy <- struct{}{}:
+		defer func() { <-f.heavy }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	return f.eachPage(ctx, c.Author, c.hashes, func(page []feed.UserID) error {
+		defer runtime.Gosched()
 		return f.deliver(ctx, []timeline.Delivery{{Post: c.Post, Viewers: page}})
 	})
 }
