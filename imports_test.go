@@ -72,17 +72,19 @@ var rooms = append([]room{
 	{path: "cmd/skein/terminal", rule: 5, sees: []string{"cmd/internal/progress", "loadgen/graph", "proto/feed/v1"}},
 	{path: "cmd/internal/progress", rule: 5},
 	{path: "cmd/bench/...", rule: 4, sees: []string{"..."}},
+	// Real engines on this machine know nothing of Skein.
+	{path: "deploy/local/...", rule: 5, sees: []string{"deploy/local/..."}},
 	// Tests of the house and of the whole.
 	{path: ".", rule: 4, tests: []string{"..."}},
 }, implementers()...)
 
 // implementers are the rooms of rule 2: an implementation and a suite import
-// the contract above them, never a sibling.
+// the contract above them, never a sibling. Tests may start the real engine.
 func implementers() []room {
 	var rooms []room
 	for _, path := range slices.Concat(suites, implementations) {
 		parent := path[:strings.LastIndexByte(path, '/')]
-		rooms = append(rooms, room{path: path + "/...", rule: 2, sees: []string{parent, path + "/..."}, tests: suites})
+		rooms = append(rooms, room{path: path + "/...", rule: 2, sees: []string{parent, path + "/..."}, tests: append(slices.Clone(suites), "deploy/local/servers")})
 	}
 	return rooms
 }
@@ -219,6 +221,10 @@ func TestForbiddenImports(t *testing.T) {
 		{"cmd/skein/terminal", "loadgen/graph", false, 0},
 		{"cmd/skein/terminal", "feed/server", false, 5},
 		{"cmd/skein/terminal", "cmd/internal/engines", false, 5},
+		{"storage/postgres", "deploy/local/servers", true, 0},
+		{"storage/postgres", "deploy/local/servers", false, 2},
+		{"deploy/local", "deploy/local/servers", false, 0},
+		{"deploy/local/servers", "storage", false, 5},
 		{"storage/sqlite", "storage", false, -1},
 		{"toolbox", "feed", false, -1},
 	} {

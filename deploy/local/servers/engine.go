@@ -1,0 +1,82 @@
+package servers
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// engine is what this package knows about one kind of server. It has no state.
+type engine interface {
+	// locate finds the programs on this machine, or fetches them into cache. The
+	// error is a *MissingError if they cannot be had.
+	locate(ctx context.Context, cache string) (installation, error)
+	// portCount is how many ports it needs; the first is for its clients.
+	portCount() int
+	// url is the address for skein's flags.
+	url(port int) string
+	// prepare makes the folder ready, if it is not, and returns the program to
+	// run. What it has to say goes to log.
+	prepare(ctx context.Context, spec Spec, found installation, ports []int, log *os.File) (*exec.Cmd, error)
+	// answers returns nil when the server at the other end serves.
+	answers(net.Conn) error
+	// stopSignal asks it to end in order.
+	stopSignal() syscall.Signal
+}
+
+var engines = map[string]engine{Postgres: postgres{}, Redis: redis{}, Kafka: kafka{}}
+
+// installation is where an engine's programs are.
+type installation struct {
+	version string
+	// bin is the folder of the programs, or of Kafka's jars.
+	bin string
+	// libraries, unless "", is where programs find what the system lacks.
+	libraries string
+	// java is the program that runs the jars.
+	java string
+}
+
+// command returns one of the programs, ready to start.
+func (i installation) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	return i.tool(name).Command(ctx, args...)
+}
+
+// MissingError says that an engine cannot be had on this machine, and what to
+// do. Nothing is wrong with Skein then: a test may skip.
+type MissingError struct {
+	Engine string
+	// Why says what is not there, Remedy how to get it.
+	Why, Remedy string
+}
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("%s cannot be had: %s; %s", e.Engine, e.Why, e.Remedy)
+}
+
+// ignoreInstalled is the variable that, if "true", has engines fetched although
+// they are installed.
+const ignoreInstalled = "SKEIN_ENGINES_FETCH"
+
+// installed returns whether programs of this machine may be used.
+func installed() bool { return os.Getenv(ignoreInstalled) != "true" }
+
+// versionOf asks a program for its version, which follows mark in its answer,
+// and returns it with its first number; 0 if it does not tell.
+func versionOf(command *exec.Cmd, mark string) (version string, major int) {
+	out, err := command.CombinedOutput()
+	if err != nil {
+		return "", 0
+	}
+	_, after, _ := strings.Cut(string(out), mark)
+	version, _, _ = strings.Cut(after+" ", " ")
+	version = strings.Trim(strings.TrimSpace(version), `"`)
+	first, _, _ := strings.Cut(version, ".")
+	major, _ = strconv.Atoi(first)
+	return version, major
+}
