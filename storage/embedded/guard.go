@@ -7,7 +7,8 @@ import (
 // guardFS marks the store as failed at the first error of a write, before Pebble
 // sees it. Pebble would panic when it next closes a log that failed, with a lock
 // in a state that no recover can mend; and would go on accepting writes for as
-// long as memory lasts when a flush meets a full disk.
+// long as memory lasts when a flush meets a full disk. It looks at the store's own
+// folder only.
 type guardFS struct {
 	vfs.FS
 	fault *fault
@@ -22,7 +23,10 @@ func (g guardFS) check(err error) error {
 	return err
 }
 
-func (g guardFS) file(f vfs.File, err error) (vfs.File, error) {
+func (g guardFS) file(name string, f vfs.File, err error) (vfs.File, error) {
+	if !g.ours(name) {
+		return f, err
+	}
 	if g.check(err) != nil {
 		return nil, err
 	}
@@ -30,19 +34,26 @@ func (g guardFS) file(f vfs.File, err error) (vfs.File, error) {
 }
 
 func (g guardFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return g.file(g.FS.Create(name, category))
+	f, err := g.FS.Create(name, category)
+	return g.file(name, f, err)
 }
 
 func (g guardFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return g.file(g.FS.ReuseForWrite(oldname, newname, category))
+	f, err := g.FS.ReuseForWrite(oldname, newname, category)
+	return g.file(newname, f, err)
 }
 
 func (g guardFS) OpenDir(name string) (vfs.File, error) {
-	return g.file(g.FS.OpenDir(name))
+	f, err := g.FS.OpenDir(name)
+	return g.file(name, f, err)
 }
 
 func (g guardFS) Rename(oldname, newname string) error {
-	return g.check(g.FS.Rename(oldname, newname))
+	err := g.FS.Rename(oldname, newname)
+	if !g.ours(newname) {
+		return err
+	}
+	return g.check(err)
 }
 
 // guardFile watches the writes and syncs of one file or folder.
