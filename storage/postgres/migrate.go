@@ -1,0 +1,106 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+const (
+	// schemaTable names the versions that were applied. Not goose's default,
+	// which another program in the same database may use.
+	schemaTable = "skein_schema"
+	// Another Migrate is waited for this long, asked once a second.
+	migrateWaitSeconds = 300
+)
+
+// Migrate makes or updates the schema of the database at url: from nothing, or
+// from any earlier version. It may be run again, and by several at once: they take
+// turns. It refuses a schema newer than this program. Stop what writes before a
+// migration that says so.
+func Migrate(ctx context.Context, url string) error {
+	return migrateTo(ctx, url, 0)
+}
+
+// migrateTo migrates up to version; 0 is the newest.
+func migrateTo(ctx context.Context, url string, version int64) error {
+	config, err := configure(url, Options{})
+	if err != nil {
+		return err
+	}
+	db := stdlib.OpenDB(*config.ConnConfig)
+	defer db.Close()
+	if err := db.PingContext(ctx); err != nil {
+		return explain(config.ConnConfig, err)
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, migrateWaitSeconds))
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
+		goose.WithSessionLocker(locker), goose.WithTableName(schemaTable), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	sources := provider.ListSources()
+	newest := sources[len(sources)-1].Version
+	if version == 0 {
+		version = newest
+	}
+	if _, err := provider.UpTo(ctx, version); err != nil {
+		return fmt.Errorf("PostgreSQL: cannot migrate the schema: %s", oneLine(err))
+	}
+	// Goose passes over versions that it does not know.
+	found, err := provider.GetDBVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("PostgreSQL: cannot read the version of the schema: %s", oneLine(err))
+	}
+	if version < newest {
+		return nil
+	}
+	return compareSchema(found, newest)
+}
+
+// compareSchema says what to do about a schema of another version.
+func compareSchema(found, want int64) error {
+	switch {
+	case found == 0:
+		return errors.New("PostgreSQL: the database has no schema (run: skein migrate)")
+	case found < want:
+		return fmt.Errorf("PostgreSQL: the schema has version %d, this program needs %d (run: skein migrate)", found, want)
+	case found > want:
+		return fmt.Errorf("PostgreSQL: the schema has version %d, newer than this program's %d (run a newer skein)", found, want)
+	}
+	return nil
+}
+
+// checkSchema compares the schema's version with this program's.
+func (s *Store) checkSchema(ctx context.Context) error {
+	var found int64
+	err := s.pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM `+schemaTable+` WHERE is_applied`).Scan(&found)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == codeNoTable {
+		err = nil
+	}
+	if err != nil {
+		return explain(s.pool.Config().ConnConfig, err)
+	}
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	return compareSchema(found, int64(len(names)))
+}
