@@ -1,0 +1,147 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"skein/feed"
+	"skein/timeline"
+)
+
+// Read returns a page. The timeline comes from one script: its entries, its
+// header and the stamp of the server are of one instant.
+//
+// All that was pushed since the list was sorted comes with it, and as much of
+// the sorted part as the page should need; if it needs more (repeats, a page
+// further down), the list is read again, whole.
+func (s *Store) Read(ctx context.Context, q timeline.Query) (timeline.Page, error) {
+	wanted := min(max(q.Limit, 0), s.opts.Cap) + 1
+	if q.Before < feed.MaxPostID {
+		wanted = whole
+	}
+	got, err := s.look(ctx, q, wanted)
+	if err != nil {
+		return timeline.Page{}, unavailable("read a timeline", err)
+	}
+	page, enough := got.page(q)
+	if !enough {
+		if got, err = s.look(ctx, q, whole); err != nil {
+			return timeline.Page{}, unavailable("read a timeline", err)
+		}
+		page, _ = got.page(q)
+	}
+	return page, nil
+}
+
+// whole asks for all entries.
+const whole = -1
+
+// look is what one reading of the server found.
+type look struct {
+	header  header // state Absent if there is nothing that can be trusted
+	stored  int    // how many entries there are
+	entries string // the first of them, packed
+	deletes uint64
+}
+
+// look reads a timeline and, on the same connection, the log of deletes beside it.
+func (s *Store) look(ctx context.Context, q timeline.Query, wanted int) (look, error) {
+	n := s.nodeOf(q.Viewer)
+	cmds, err := n.pipelined(ctx, func(pipe goredis.Pipeliner) {
+		readScript.queue(ctx, pipe, s.key(q.Viewer), number(q.Life), s.opts.Idle.Milliseconds(), wanted, s.opts.Cap/4, s.opts.Cap)
+		pipe.LIndex(ctx, n.log, 0)
+	})
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return look{}, err
+	}
+	answer, err := cmds[0].(*goredis.Cmd).Slice()
+	if err != nil {
+		return look{}, err
+	}
+	var got look
+	stamp, err := got.parse(answer)
+	if err != nil {
+		return look{}, err
+	}
+	head := cmds[1].(*goredis.StringCmd).Val()
+	if !isHead(head) || head[logStampAt:] != stamp {
+		if head, err = n.appendDeletes(ctx, nil); err != nil { // none yet in this life
+			return look{}, err
+		}
+	}
+	got.deletes = positionOf(head)
+	return got, nil
+}
+
+var errAnswer = errors.New("redis answered a script in a form that nobody knows")
+
+// parse reads what the script answered.
+func (l *look) parse(answer []any) (stamp string, err error) {
+	ok := len(answer) > 0
+	if ok {
+		stamp, ok = answer[0].(string)
+	}
+	if ok && len(answer) > 1 {
+		text, _ := answer[1].(string)
+		if l.header, err = parseHeader(text); err != nil {
+			return "", err
+		}
+	}
+	if ok && len(answer) > 2 {
+		stored, isNumber := answer[2].(int64)
+		l.stored = int(stored)
+		l.entries, ok = answer[len(answer)-1].(string)
+		ok = ok && isNumber && len(l.entries)%entrySize == 0
+	}
+	if !ok {
+		return "", errAnswer
+	}
+	return stamp, nil
+}
+
+// page makes the page that q asks for, and reports whether l was enough for it.
+func (l *look) page(q timeline.Query) (timeline.Page, bool) {
+	p := timeline.Page{State: l.header.state, Header: l.header.Header, Floor: q.Before}
+	p.Acts, p.Deletes = l.header.acts, l.deletes
+	if p.State != timeline.Live {
+		return p, true
+	}
+	entries := make([]timeline.Entry, 0, len(l.entries)/entrySize)
+	for at := 0; at < len(l.entries); at += entrySize {
+		if e := unpack(l.entries[at:]); e.ID() > p.Bottom && e.ID() < q.Before {
+			entries = append(entries, e)
+		}
+	}
+	slices.SortFunc(entries, newestFirst)
+	entries = slices.CompactFunc(entries, func(a, b timeline.Entry) bool { return a.ID() == b.ID() })
+	limit := max(q.Limit, 0)
+	if len(entries) <= limit {
+		p.Entries, p.Floor = entries, min(p.Bottom, feed.MaxPostID-1)+1
+		return p, len(l.entries)/entrySize == l.stored
+	}
+	p.Entries = entries[:limit:limit]
+	if limit > 0 {
+		p.Floor = entries[limit-1].ID()
+	}
+	return p, true
+}
+
+// newestFirst orders by falling id, and a delivered entry before the same from
+// storage.
+func newestFirst(a, b timeline.Entry) int {
+	switch {
+	case a.ID() > b.ID():
+		return -1
+	case a.ID() < b.ID():
+		return 1
+	case a.IsRebuilt() == b.IsRebuilt():
+		return 0
+	case b.IsRebuilt():
+		return -1
+	default:
+		return 1
+	}
+}

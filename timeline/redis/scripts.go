@@ -1,0 +1,108 @@
+package redis
+
+import (
+	"context"
+	"crypto/sha1"
+	"embed"
+	"encoding/hex"
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+//go:embed lua
+var sources embed.FS
+
+// script is a Lua script and the name under which a server that was told it
+// knows it. (A goredis.Script loses its name when it is loaded in a pipeline.)
+type script struct{ source, sha string }
+
+// The scripts, each one atomic step on one key.
+var (
+	readScript    = newScript("prologue", "rewrite", "read")
+	createScript  = newScript("prologue", "create")
+	finishScript  = newScript("prologue", "rewrite", "finish")
+	foldScript    = newScript("prologue", "rewrite", "fold")
+	compactScript = newScript("prologue", "rewrite", "compact")
+	actScript     = newScript("prologue", "act")
+	deletesScript = newScript("prologue", "deletes")
+	sinceScript   = newScript("prologue", "since")
+
+	scripts = []script{
+		readScript, createScript, finishScript, foldScript, compactScript, actScript, deletesScript, sinceScript,
+	}
+)
+
+// newScript joins parts of the lua folder.
+func newScript(parts ...string) script {
+	var source strings.Builder
+	for _, part := range parts {
+		text, err := sources.ReadFile("lua/" + part + ".lua")
+		if err != nil {
+			panic(err) // the folder is compiled in: the first test to run says so
+		}
+		source.Write(text)
+		source.WriteByte('\n')
+	}
+	sum := sha1.Sum([]byte(source.String())) // as Redis names scripts
+	return script{source: source.String(), sha: hex.EncodeToString(sum[:])}
+}
+
+// queue adds a run of the script on one key to a pipeline.
+func (s script) queue(ctx context.Context, pipe goredis.Pipeliner, key string, args ...any) {
+	pipe.EvalSha(ctx, s.sha, []string{key}, args...)
+}
+
+// load makes the scripts known to a server.
+func load(ctx context.Context, c *goredis.Client) error {
+	_, err := c.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
+		for _, s := range scripts {
+			pipe.ScriptLoad(ctx, s.source)
+		}
+		return nil
+	})
+	return err
+}
+
+// pipelined sends what fill queues in one pipeline to one server and returns the
+// commands, which bear their own errors, and the first of these errors. A server
+// that does not know the scripts (it was restarted, or its scripts were flushed)
+// is told them once, and all is sent again: each command may be repeated.
+func (n *node) pipelined(ctx context.Context, fill func(goredis.Pipeliner)) ([]goredis.Cmder, error) {
+	for try := 0; ; try++ {
+		cmds, err := n.client.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
+			fill(pipe)
+			return nil
+		})
+		if try > 0 || !lacksScript(cmds) {
+			return cmds, err
+		}
+		if err := load(ctx, n.client); err != nil {
+			return cmds, err
+		}
+	}
+}
+
+func lacksScript(cmds []goredis.Cmder) bool {
+	for _, cmd := range cmds {
+		if goredis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+			return true
+		}
+	}
+	return false
+}
+
+// eval runs one script on one key.
+func (n *node) eval(ctx context.Context, s script, key string, args ...any) (any, error) {
+	cmds, err := n.pipelined(ctx, func(pipe goredis.Pipeliner) { s.queue(ctx, pipe, key, args...) })
+	if err != nil {
+		return nil, err
+	}
+	return cmds[0].(*goredis.Cmd).Val(), nil
+}
+
+// evalBool runs a script that answers 1 or 0.
+func (n *node) evalBool(ctx context.Context, s script, key string, args ...any) (bool, error) {
+	answer, err := n.eval(ctx, s, key, args...)
+	return answer == int64(1), err
+}
