@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -42,9 +43,18 @@ type installation struct {
 	java string
 }
 
-// command returns one of the programs, ready to start.
-func (i installation) command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	return i.tool(name).Command(ctx, args...)
+// tool returns one of the programs.
+func (i installation) tool(name string) Program {
+	p := Program{Path: filepath.Join(i.bin, name)}
+	if i.libraries != "" {
+		p.Env = []string{"LD_LIBRARY_PATH=" + i.libraries}
+	}
+	return p
+}
+
+// command returns one of the programs, ready to start, which no context ends.
+func (i installation) command(name string, args ...string) *exec.Cmd {
+	return i.tool(name).Command(context.Background(), args...)
 }
 
 // MissingError says that an engine cannot be had on this machine, and what to

@@ -19,22 +19,31 @@ const cacheVariable = "SKEIN_ENGINES_CACHE"
 var errMismatch = errors.New("checksum mismatch")
 
 // DefaultCache returns the folder of $SKEIN_ENGINES_CACHE, or .cache/engines
-// under the root of the repository, which it looks for from the current folder
-// upwards.
+// in the [Repository].
 func DefaultCache() (string, error) {
 	if cache := os.Getenv(cacheVariable); cache != "" {
 		return filepath.Abs(cache)
 	}
+	root, err := Repository()
+	if err != nil {
+		return "", fmt.Errorf("%w: set %s to a folder for fetched engines", err, cacheVariable)
+	}
+	return filepath.Join(root, ".cache", "engines"), nil
+}
+
+// Repository returns the nearest folder with a go.mod, from the current one
+// upwards.
+func Repository() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
 	for folder := start; ; folder = filepath.Dir(folder) {
 		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
-			return filepath.Join(folder, ".cache", "engines"), nil
+			return folder, nil
 		}
 		if folder == filepath.Dir(folder) {
-			return "", fmt.Errorf("no repository above %s: set %s to a folder for fetched engines", start, cacheVariable)
+			return "", fmt.Errorf("no repository in %s or above it", start)
 		}
 	}
 }
@@ -59,7 +68,7 @@ func fetched(ctx context.Context, cache, name string, fill func(folder string) e
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
 	}
-	unlock, err := lock(ctx, folder+".lock")
+	unlock, err := Lock(ctx, folder+".lock")
 	if err != nil {
 		return "", err
 	}
@@ -81,8 +90,8 @@ func fetched(ctx context.Context, cache, name string, fill func(folder string) e
 	return folder, os.Rename(partial, folder)
 }
 
-// run runs a program of the system in folder and returns what it printed. The
-// error holds its last line. When ctx ends all that it started is killed.
+// run runs a program of the system in folder and returns what it printed, also
+// with an error, which holds the last line of it. When ctx ends all that it started is killed.
 func run(ctx context.Context, folder, name string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, name, args...)
 	command.Dir = folder
@@ -98,5 +107,5 @@ func run(ctx context.Context, folder, name string, args ...string) (string, erro
 		return string(out), nil
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	return "", fmt.Errorf("%s: %w: %s", name, err, lines[len(lines)-1])
+	return string(out), fmt.Errorf("%s: %w: %s", filepath.Base(name), err, lines[len(lines)-1])
 }

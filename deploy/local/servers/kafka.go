@@ -62,8 +62,8 @@ func (kafka) prepare(ctx context.Context, spec Spec, found installation, ports [
 	if err := os.WriteFile(logging, []byte(kafkaLogging), 0o644); err != nil {
 		return nil, err
 	}
-	java := func(ctx context.Context, args ...string) *exec.Cmd {
-		return exec.CommandContext(ctx, found.java, append([]string{
+	java := func(args ...string) *exec.Cmd {
+		return exec.Command(found.java, append([]string{
 			"-Xmx512m", "-XX:+UseSerialGC", "-Dlog4j2.configurationFile=" + logging,
 			"-cp", filepath.Join(found.bin, "*"),
 		}, args...)...)
@@ -76,10 +76,10 @@ func (kafka) prepare(ctx context.Context, spec Spec, found installation, ports [
 		if err := os.WriteFile(settings, kafkaSettings(unfinished, ports), 0o644); err != nil {
 			return nil, err
 		}
-		format := java(ctx, "kafka.tools.StorageTool", "format", "-t", kafkaClusterID(), "-c", settings)
+		format := java("kafka.tools.StorageTool", "format", "-t", kafkaClusterID(), "-c", settings)
 		format.Stdout, format.Stderr = log, log
 		attach(format, false)
-		if err := format.Run(); err != nil {
+		if err := runProcess(ctx, format); err != nil {
 			return nil, fmt.Errorf("formatting its data: %w", err)
 		}
 		if err := os.Rename(unfinished, data); err != nil {
@@ -89,8 +89,7 @@ func (kafka) prepare(ctx context.Context, spec Spec, found installation, ports [
 	if err := os.WriteFile(settings, kafkaSettings(data, ports), 0o644); err != nil {
 		return nil, err
 	}
-	// It must end by its signals, not by a context.
-	return java(context.Background(), "kafka.Kafka", settings), nil
+	return java("kafka.Kafka", settings), nil
 }
 
 // kafkaClusterID draws an id in Kafka's form, 16 bytes in base64.

@@ -31,9 +31,9 @@ func giveAway(folder string) error {
 }
 
 // asOther makes command run as the owner of folder, if the caller is root. Where
-// that user may not pass on the way to the folder or to the program, as below
-// /root, it gets the capability to pass everywhere; as little as that, and only
-// then, since in some containers not even root has it to give.
+// that user may not pass on the way to the folder, as below /root, it gets the
+// capability to pass everywhere; only then, since in some containers not even
+// root has it to give.
 func asOther(command *exec.Cmd, folder string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -51,14 +51,41 @@ func asOther(command *exec.Cmd, folder string) error {
 	}
 	command.Dir = "/" // ours may be out of its reach
 	command.SysProcAttr.Credential = &syscall.Credential{Uid: owner.Uid, Gid: owner.Gid}
-	if !open(filepath.Dir(folder)) || !open(filepath.Dir(command.Path)) {
+	if !inReach(filepath.Dir(folder)) {
 		command.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_DAC_OVERRIDE}
 	}
 	return nil
 }
 
-// open reports whether everybody may pass to folder.
-func open(folder string) bool {
+// cacheInReach returns cache or, if root's other user may not pass to it, a
+// folder of root's for temporary files: the capability of asOther does not help
+// initdb find its companions, since access(2) ignores it.
+func cacheInReach(cache string) (string, error) {
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", err
+	}
+	if inReach(cache) {
+		return cache, nil
+	}
+	cache = filepath.Join(os.TempDir(), "skein-engines")
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", err
+	}
+	info, err := os.Lstat(cache)
+	if err != nil {
+		return "", err
+	}
+	if !info.IsDir() || info.Sys().(*syscall.Stat_t).Uid != 0 || !inReach(cache) {
+		return "", fmt.Errorf("%s is not a folder of root's that others may enter", cache)
+	}
+	return cache, nil
+}
+
+// inReach reports whether the user of asOther may pass to folder.
+func inReach(folder string) bool {
+	if os.Geteuid() != 0 {
+		return true
+	}
 	for {
 		info, err := os.Stat(folder)
 		if err != nil || info.Mode().Perm()&1 == 0 {

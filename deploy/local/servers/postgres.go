@@ -44,9 +44,13 @@ func (postgres) locate(ctx context.Context, cache string) (installation, error) 
 	debian, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	for _, folder := range append(folders, debian...) {
 		found, err := installation{bin: folder}.askPostgres(ctx)
-		if err == nil && installed() {
+		if err == nil && installed() && inReach(folder) {
 			return found, nil
 		}
+	}
+	cache, err := cacheInReach(cache)
+	if err != nil {
+		return installation{}, err
 	}
 	folder, err := fetchMaven(ctx, cache, postgresArtifacts())
 	if err != nil {
@@ -63,7 +67,7 @@ func (postgres) locate(ctx context.Context, cache string) (installation, error) 
 // program is not there or does not run.
 func (i installation) askPostgres(ctx context.Context) (installation, error) {
 	var major int
-	i.version, major = versionOf(i.command(ctx, "postgres", "--version"), "(PostgreSQL) ")
+	i.version, major = versionOf(i.tool("postgres").Command(ctx, "--version"), "(PostgreSQL) ")
 	if major < postgresOldest {
 		return i, fmt.Errorf("%s is version %q", filepath.Join(i.bin, "postgres"), i.version)
 	}
@@ -82,8 +86,7 @@ func (postgres) prepare(ctx context.Context, spec Spec, found installation, port
 	for _, setting := range postgresSettings(ports[0], spec.NoSync) {
 		args = append(args, "-c", setting)
 	}
-	// It must end by its signals, not by a context.
-	command := found.command(context.Background(), "postgres", args...)
+	command := found.command("postgres", args...)
 	return command, asOther(command, data)
 }
 
@@ -117,9 +120,9 @@ func initPostgres(ctx context.Context, data string, found installation, log *os.
 		return err
 	}
 	// The second makes the database in a server of its own, without a port.
-	initdb := found.command(ctx, "initdb", "-D", unfinished, "--username="+postgresName,
+	initdb := found.command("initdb", "-D", unfinished, "--username="+postgresName,
 		"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
-	single := found.command(ctx, "postgres", "--single", "-D", unfinished, "postgres")
+	single := found.command("postgres", "--single", "-D", unfinished, "postgres")
 	single.Stdin = strings.NewReader("CREATE DATABASE " + postgresName + "\n")
 	for _, command := range []*exec.Cmd{initdb, single} {
 		command.Stdout, command.Stderr = log, log
@@ -127,8 +130,8 @@ func initPostgres(ctx context.Context, data string, found installation, log *os.
 		if err := asOther(command, unfinished); err != nil {
 			return err
 		}
-		if err := command.Run(); err != nil {
-			return fmt.Errorf("%s: %w", filepath.Base(command.Path), err)
+		if err := runProcess(ctx, command); err != nil {
+			return fmt.Errorf("initdb: %w", err)
 		}
 	}
 	return os.Rename(unfinished, data)

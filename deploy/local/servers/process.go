@@ -50,6 +50,23 @@ func startProcess(command *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
+// runProcess runs command to its end, and kills it when ctx ends first.
+func runProcess(ctx context.Context, command *exec.Cmd) error {
+	p, err := startProcess(command)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.ended:
+	case <-ctx.Done():
+		return errors.Join(ctx.Err(), p.kill())
+	}
+	if !p.state.Success() {
+		return errors.New(p.how())
+	}
+	return nil
+}
+
 // findProcess returns the process pid if it was born at birth. If there is none
 // the process returned is not alive.
 func findProcess(pid int, born string) *process {
@@ -114,15 +131,21 @@ func until(ctx context.Context, condition func() bool) error {
 	return nil
 }
 
-// family returns the process and its children, those that are alive.
+// family returns the process and all below it, those that are alive.
 func (p *process) family() []*process {
 	if !p.alive() {
 		return nil
 	}
 	family := []*process{p}
-	for _, pid := range children(p.pid) {
-		if born, ok := birth(pid); ok {
-			family = append(family, findProcess(pid, born))
+	parents := parents()
+	for i := 0; i < len(family); i++ {
+		for pid, parent := range parents {
+			if parent != family[i].pid {
+				continue
+			}
+			if born, ok := birth(pid); ok {
+				family = append(family, findProcess(pid, born))
+			}
 		}
 	}
 	return family

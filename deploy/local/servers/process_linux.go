@@ -41,17 +41,17 @@ func isStopped(pid int) bool {
 	return fields != nil && fields[0] == "T"
 }
 
-// children returns the ids of a process's children.
-func children(pid int) (ids []int) {
-	parent := strconv.Itoa(pid)
+// parents returns the parent of each process, by their ids.
+func parents() map[int]int {
+	parents := map[int]int{}
 	all, _ := filepath.Glob("/proc/[0-9]*")
 	for _, path := range all {
 		id, _ := strconv.Atoi(filepath.Base(path))
-		if fields := stat(id); fields != nil && fields[1] == parent {
-			ids = append(ids, id)
+		if fields := stat(id); fields != nil {
+			parents[id], _ = strconv.Atoi(fields[1])
 		}
 	}
-	return ids
+	return parents
 }
 
 // stat returns the fields of /proc/PID/stat from the third, the state, on; see

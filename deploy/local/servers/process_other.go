@@ -27,16 +27,17 @@ func birth(pid int) (born string, ok bool) {
 
 func isStopped(pid int) bool { return strings.HasPrefix(ps(pid, "state="), "T") }
 
-// children returns the ids of a process's children.
-func children(pid int) (ids []int) {
+// parents returns the parent of each process, by their ids.
+func parents() map[int]int {
+	parents := map[int]int{}
 	out, _ := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output()
 	for line := range strings.Lines(string(out)) {
-		if fields := strings.Fields(line); len(fields) == 2 && fields[1] == strconv.Itoa(pid) {
+		if fields := strings.Fields(line); len(fields) == 2 {
 			id, _ := strconv.Atoi(fields[0])
-			ids = append(ids, id)
+			parents[id], _ = strconv.Atoi(fields[1])
 		}
 	}
-	return ids
+	return parents
 }
 
 // memory returns a process's share of memory in bytes, 0 if it is not known.

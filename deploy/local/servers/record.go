@@ -1,13 +1,10 @@
 package servers
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
-	"time"
 )
 
 const recordFile = "server.json"
@@ -45,28 +42,4 @@ func writeRecord(dir string, r record) error {
 		return err
 	}
 	return os.Rename(path+".new", path)
-}
-
-// Lock takes the lock file path, which it makes when it is not there, and waits
-// for it until ctx ends. The lock goes with the process, however it ends. The
-// file stays: to remove it would give two processes a lock each.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	again := time.NewTicker(pollEvery)
-	defer again.Stop()
-	for {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { _ = file.Close() }, nil
-		}
-		select {
-		case <-ctx.Done():
-			_ = file.Close()
-			return nil, fmt.Errorf("waiting for another process that holds %s (%w): %w", path, err, ctx.Err())
-		case <-again.C:
-		}
-	}
 }

@@ -54,7 +54,7 @@ func fetchRedis(ctx context.Context, cache string) (installation, error) {
 // program does not run.
 func (i installation) askRedis(ctx context.Context) (installation, error) {
 	var major int
-	i.version, major = versionOf(i.command(ctx, "redis-server", "--version"), "v=")
+	i.version, major = versionOf(i.tool("redis-server").Command(ctx, "--version"), "v=")
 	if major < 6 {
 		return i, fmt.Errorf("%s is version %q", filepath.Join(i.bin, "redis-server"), i.version)
 	}
@@ -74,8 +74,7 @@ func (redis) prepare(_ context.Context, spec Spec, found installation, ports []i
 	if first, _, _ := strings.Cut(found.version, "."); first != "6" {
 		args = append(args, "--enable-debug-command", "local")
 	}
-	// It must end by its signals, not by a context.
-	return found.command(context.Background(), "redis-server", append(args, spec.Args...)...), nil
+	return found.command("redis-server", append(args, spec.Args...)...), nil
 }
 
 func (redis) answers(connection net.Conn) error {

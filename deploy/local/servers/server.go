@@ -140,7 +140,7 @@ func (s *Server) start(ctx context.Context, samePorts bool) error {
 	if err := os.MkdirAll(s.spec.Dir, 0o755); err != nil {
 		return fmt.Errorf("cannot make %s's folder: %w", s.Name(), err)
 	}
-	unlock, err := lock(ctx, filepath.Join(s.spec.Dir, lockFile))
+	unlock, err := Lock(ctx, filepath.Join(s.spec.Dir, lockFile))
 	if err != nil {
 		return fmt.Errorf("cannot start %s: %w", s.Name(), err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 )
 
 // Program is an executable of an engine.
@@ -43,12 +42,4 @@ func Tool(ctx context.Context, cache, name string) (Program, error) {
 		return Program{}, &MissingError{Engine: name, Why: "it is not among the programs that were fetched, " + found.bin, Remedy: redisRemedy}
 	}
 	return tool, nil
-}
-
-func (i installation) tool(name string) Program {
-	p := Program{Path: filepath.Join(i.bin, name)}
-	if i.libraries != "" {
-		p.Env = []string{"LD_LIBRARY_PATH=" + i.libraries}
-	}
-	return p
 }

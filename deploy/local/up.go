@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"skein/deploy/local/servers"
+)
+
+func (p *program) upCommand() *cobra.Command {
+	var noSync bool
+	command := &cobra.Command{
+		Use:   "up [engine …]",
+		Short: "Start engines (all, if none is named); those that run stay",
+		Long: `Start engines, all if none is named, and return when they answer. Those that
+run stay as they are, those that died go on with their data. What is not
+installed is fetched once, into .cache/engines or $SKEIN_ENGINES_CACHE.
+
+If one does not start, those that this call started are stopped again. If one
+cannot be had on this machine (no Java, no network) the others are started, and
+the exit code is 3.`,
+		Example: "  local up\n  local up redis postgres\n  eval \"$(go run ./deploy/local env)\"",
+		Args:    engineArgs,
+		RunE: func(command *cobra.Command, args []string) error {
+			return p.up(command.Context(), chosen(args), noSync)
+		},
+	}
+	command.Flags().BoolVar(&noSync, "no-sync", false, "let PostgreSQL acknowledge what is not on the disk: faster tests, wrong figures")
+	return command
+}
+
+// start is what became of one engine.
+type start struct {
+	name   string
+	server *servers.Server
+	// ours is true if this call started it.
+	ours bool
+	err  error
+}
+
+func (p *program) up(ctx context.Context, names []string, noSync bool) error {
+	unlock, err := p.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	fmt.Fprintf(p.stderr, "starting %s (the first time fetches what is not installed, which may take a minute)\n", strings.Join(names, ", "))
+	starts := make([]start, len(names))
+	var all sync.WaitGroup
+	for i, name := range names {
+		all.Go(func() { starts[i] = p.startOne(ctx, name, noSync) })
+	}
+	all.Wait()
+
+	var failures, missing []error
+	for _, s := range starts {
+		if _, ok := errors.AsType[*servers.MissingError](s.err); ok {
+			missing = append(missing, s.err)
+		} else if s.err != nil {
+			failures = append(failures, s.err)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		failures = append(failures, fmt.Errorf("interrupted: %w", err))
+	}
+	if len(failures) > 0 {
+		return errors.Join(append(failures, stopOurs(starts)...)...)
+	}
+	if err := p.printStatus(names); err != nil {
+		return err
+	}
+	for _, err := range missing {
+		fmt.Fprintf(p.stderr, "MISSING %v\n", err)
+	}
+	if len(missing) > 0 {
+		return missingError{fmt.Errorf("%d of %d engines cannot be had on this machine", len(missing), len(names))}
+	}
+	return nil
+}
+
+func (p *program) startOne(ctx context.Context, name string, noSync bool) start {
+	s, err := servers.Open(p.folder(name))
+	if err == nil && s.Running() {
+		return start{name: name, server: s}
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return start{name: name, err: err}
+	}
+	s, err = servers.Start(ctx, servers.Spec{Engine: name, Dir: p.folder(name), NoSync: noSync, Detached: true})
+	return start{name: name, server: s, ours: err == nil, err: err}
+}
+
+// stopOurs stops what this call started, although its context may have ended.
+func stopOurs(starts []start) (errs []error) {
+	for _, s := range starts {
+		if s.ours {
+			errs = append(errs, s.server.Stop(context.Background()))
+		}
+	}
+	return errs
+}
