@@ -3,6 +3,7 @@ package fanout
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"skein/fanout/eventlog"
@@ -11,8 +12,9 @@ import (
 )
 
 const (
-	// groupReplay is the group whose committed offset parts what was set aside
-	// into replayed and still aside.
+	// groupReplay is the group below whose committed offset everything that was
+	// set aside has been replayed. Above it, records of the topic itself say
+	// which have; see replayedRecord.
 	groupReplay = "replay"
 	// maxAside is how many posts set aside readers pull; with more, the top
 	// stays below the others.
@@ -49,9 +51,16 @@ type asideList struct {
 	log   eventlog.Log
 	start int64 // the replay group's offset that refs began at
 	next  int64 // the next offset to read
-	refs  []feed.Ref
+	// replayed holds the offsets after start that were replayed.
+	replayed map[int64]bool
+	refs     []asideRef
 	// rest is the least post that refs has no room for; feed.MaxPostID.
 	rest feed.PostID
+}
+
+type asideRef struct {
+	feed.Ref
+	offset int64
 }
 
 // refresh reads what was added since, or everything after a replay, and returns
@@ -61,34 +70,74 @@ func (l *asideList) refresh(ctx context.Context) ([]feed.Ref, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.rest == 0 || committed[0] != l.start {
-		*l = asideList{log: l.log, start: committed[0], next: committed[0], rest: feed.MaxPostID}
+	before := len(l.replayed)
+	if err := l.read(ctx, committed[0]); err != nil {
+		return nil, err
 	}
-	for {
-		records, err := l.log.Read(ctx, topicAside, 0, l.next, asidePage)
-		if err != nil {
+	if l.rest != feed.MaxPostID && len(l.replayed) > before {
+		// There is room now for some of the rest.
+		l.reset(l.start)
+		if err := l.read(ctx, l.start); err != nil {
 			return nil, err
 		}
-		if len(records) == 0 {
-			break
-		}
-		for _, r := range records {
-			l.next = r.Offset + 1
-			l.add(r)
-		}
 	}
-	refs := slices.Clone(l.refs)
+	refs := make([]feed.Ref, 0, len(l.refs))
+	for _, r := range l.refs {
+		refs = append(refs, r.Ref)
+	}
 	slices.SortFunc(refs, func(a, b feed.Ref) int { return compareNewest(a.Post, b.Post) })
 	return slices.CompactFunc(refs, func(a, b feed.Ref) bool { return a.Post == b.Post }), nil
 }
 
+// reset forgets all but which were replayed, which stays true.
+func (l *asideList) reset(start int64) {
+	*l = asideList{log: l.log, start: start, next: start, replayed: l.replayed, rest: feed.MaxPostID}
+	maps.DeleteFunc(l.replayed, func(offset int64, _ bool) bool { return offset < start })
+}
+
+// read goes on to the end of the topic.
+func (l *asideList) read(ctx context.Context, start int64) error {
+	if l.rest == 0 || start != l.start {
+		l.reset(start)
+	}
+	return eachAside(ctx, l.log, l.next, func(r eventlog.Record) error {
+		l.next = r.Offset + 1
+		l.add(r)
+		return nil
+	})
+}
+
+// eachAside reads the topic of what was set aside from an offset to its end.
+func eachAside(ctx context.Context, log eventlog.Log, from int64, each func(eventlog.Record) error) error {
+	for {
+		records, err := log.Read(ctx, topicAside, 0, from, asidePage)
+		if err != nil || len(records) == 0 {
+			return err
+		}
+		for _, r := range records {
+			if err := each(r); err != nil {
+				return err
+			}
+			from = r.Offset + 1
+		}
+	}
+}
+
 func (l *asideList) add(r eventlog.Record) {
+	if of, ok := replayedOffset(r); ok {
+		if l.replayed == nil {
+			l.replayed = map[int64]bool{}
+		}
+		l.replayed[of] = true
+		l.refs = slices.DeleteFunc(l.refs, func(ref asideRef) bool { return ref.offset == of })
+		return
+	}
 	var m eventv1.SetAside
-	if err := decode(r.Value, &m); err != nil || m.GetAuthorId() == 0 {
-		return // no post to pull: it never existed, or is deleted
+	if err := decode(r.Value, &m); err != nil || m.GetAuthorId() == 0 || l.replayed[r.Offset] {
+		return // no post to pull: it never existed, or is deleted; or is delivered
 	}
 	if len(l.refs) < maxAside {
-		l.refs = append(l.refs, feed.Ref{Post: r.Post, Author: feed.UserID(m.GetAuthorId())})
+		l.refs = append(l.refs, asideRef{feed.Ref{Post: r.Post, Author: feed.UserID(m.GetAuthorId())}, r.Offset})
 		return
 	}
 	l.rest = min(l.rest, r.Post)
@@ -102,49 +151,4 @@ func compareNewest(a, b feed.PostID) int {
 		return 1
 	}
 	return 0
-}
-
-// Replay delivers the posts that were set aside to all followers of their
-// authors, oldest record first, and returns how many records it took off the list.
-// It stops at the first that still cannot be delivered and returns why. It goes
-// past the lanes: an old post in a lane would break the promise of
-// eventlog.Record.Low. One process may replay at a time.
-func (f *Fanout) Replay(ctx context.Context) (int, error) {
-	done := 0
-	for {
-		committed, err := f.cfg.Log.Committed(ctx, groupReplay, topicAside)
-		if err != nil {
-			return done, err
-		}
-		records, err := f.cfg.Log.Read(ctx, topicAside, 0, committed[0], 1)
-		if err != nil || len(records) == 0 {
-			return done, err
-		}
-		if err := f.replay(ctx, records[0]); err != nil {
-			return done, fmt.Errorf("replay post %d: %w", records[0].Post, err)
-		}
-		// Only now does its post leave the list that readers pull.
-		if err := f.cfg.Log.Reset(ctx, groupReplay, topicAside, 0, records[0].Offset+1); err != nil {
-			return done, err
-		}
-		done++
-	}
-}
-
-func (f *Fanout) replay(ctx context.Context, r eventlog.Record) error {
-	var m eventv1.SetAside
-	if err := decode(r.Value, &m); err != nil {
-		return err
-	}
-	author := feed.UserID(m.GetAuthorId())
-	if !r.Post.Valid() || !author.Valid() {
-		return nil // there is no such post any more
-	}
-	err := f.eachPage(ctx, author, feed.AllHashes, func(page []feed.UserID) error {
-		return f.deliverWhole(ctx, r.Post, page)
-	})
-	if err != nil {
-		return err
-	}
-	return f.cfg.Timelines.Barrier(ctx)
 }

@@ -146,3 +146,24 @@ func asideRecord(topic string, r eventlog.Record, author feed.UserID, reason err
 		Post: r.Post,
 	}
 }
+
+// PostsTopic is the topic in which every post comes into the log.
+const PostsTopic = topicPosts
+
+// PostsKey is the key under which the posts of an author stand in PostsTopic.
+func PostsKey(author feed.UserID) []byte { return userKey(author) }
+
+// CheckRecord says why a record of one of Topics can never be handled, or nil.
+func CheckRecord(topic string, r eventlog.Record) (err error) {
+	switch topic {
+	case topicPosts:
+		_, err = decodeCreated(r)
+	case topicLarge, topicBulk:
+		_, err = decodeChunk(r)
+	case topicParked:
+		_, err = decodeParked(r)
+	case topicAside:
+		err = decode(r.Value, &eventv1.SetAside{})
+	}
+	return err
+}

@@ -124,7 +124,7 @@ func FuzzDecodeSetAside(f *testing.F) {
 			if err != nil {
 				malformed(t, err)
 			}
-			listed := len(list.refs) == 1 && list.refs[0] == feed.Ref{Post: r.Post, Author: feed.UserID(m.GetAuthorId())}
+			listed := len(list.refs) == 1 && list.refs[0].Ref == feed.Ref{Post: r.Post, Author: feed.UserID(m.GetAuthorId())}
 			if want := err == nil && m.GetAuthorId() != 0; listed != want || !want && len(list.refs) > 0 {
 				t.Errorf("%+v is listed as %v", r, list.refs)
 			}
