@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"skein/fanout/eventlog"
 	"skein/feed"
@@ -30,9 +31,14 @@ func (f *Fanout) deliverChunks(topic string) func(context.Context, []eventlog.Re
 	}
 }
 
-// deliverChunk works on one chunk when it is its turn, and lets others run after
-// each page: a chunk takes a millisecond, and the scheduler alone would let it
-// hold a processor for ten.
+// rest is how long a worker pauses after a chunk, which takes about as long. A
+// worker that merely yields is scheduled again at once, without a look at what is
+// stranded elsewhere: goroutines in the queue of a processor whose thread waits for
+// the disk are found only by a processor that has nothing to do, or after 10 ms.
+const rest = time.Millisecond
+
+// deliverChunk works on one chunk when it is its turn, and leaves processors to
+// others after each page and after the chunk (F3).
 func (f *Fanout) deliverChunk(ctx context.Context, c chunk) error {
 	select {
 	case f.heavy <- struct{}{}:
@@ -40,6 +46,7 @@ func (f *Fanout) deliverChunk(ctx context.Context, c chunk) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	defer time.Sleep(rest)
 	return f.eachPage(ctx, c.Author, c.hashes, func(page []feed.UserID) error {
 		defer runtime.Gosched()
 		return f.deliver(ctx, []timeline.Delivery{{Post: c.Post, Viewers: page}})

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"skein/feed"
+	feedv1 "skein/proto/feed/v1"
 	"skein/storage"
 	"skein/timeline"
 )
@@ -43,6 +44,7 @@ type homeReader struct {
 
 	follows  *followCache
 	recent   *recentCache
+	shown    *postCache
 	building singleflight.Group // rebuilds, and folds, one a viewer (T7)
 	rebuilds chan struct{}      // bounds rebuilds
 	degraded chan struct{}      // bounds degraded pages
@@ -62,6 +64,7 @@ func newHomeReader(cfg Config, m *metrics) *homeReader {
 		cap:       cfg.TimelineCap,
 		follows:   newFollowCache(cfg.Graph, cfg.Clock, m),
 		recent:    newRecentCache(cfg.Posts, cfg.Clock, m),
+		shown:     newPostCache(cfg.Posts, cfg.Timelines, cfg.Clock, m),
 		rebuilds:  make(chan struct{}, maxRebuilds),
 		degraded:  make(chan struct{}, maxDegraded),
 	}
@@ -71,7 +74,7 @@ func (h *homeReader) close() { h.recent.close() }
 
 // homePage is a page, or as much of it as could be made.
 type homePage struct {
-	posts   []feed.Post
+	posts   []*feedv1.Post    // shared with other pages
 	origins []timeline.Origin // parallel to posts
 	// next: the page that follows begins below it; 0 when there is none.
 	next     feed.PostID

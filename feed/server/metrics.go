@@ -14,6 +14,7 @@ type metrics struct {
 	rebuilds, degraded, late prometheus.Counter
 	aboveTop                 prometheus.Counter
 	followHits, followMisses prometheus.Counter
+	postHits, postMisses     prometheus.Counter
 	recentReads, recentLoads prometheus.Counter
 }
 
@@ -32,6 +33,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	follows := f.NewCounterVec(prometheus.CounterOpts{
 		Name: "skein_follow_cache_total", Help: "Look-ups of cached follow sets, by result.",
 	}, []string{"result"})
+	posts := f.NewCounterVec(prometheus.CounterOpts{
+		Name: "skein_post_cache_total", Help: "Look-ups of cached posts, by result.",
+	}, []string{"result"})
 	m := &metrics{
 		homeReads:    reads.WithLabelValues("home"),
 		userReads:    reads.WithLabelValues("user"),
@@ -41,6 +45,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		aboveTop:     counter("skein_above_top_reads_total", "Home reads that pulled what lies above the delivered-through id."),
 		followHits:   follows.WithLabelValues("hit"),
 		followMisses: follows.WithLabelValues("miss"),
+		postHits:     posts.WithLabelValues("hit"),
+		postMisses:   posts.WithLabelValues("miss"),
 		recentReads:  counter("skein_loud_reads_total", "Look-ups of a loud author's recent posts."),
 		recentLoads:  counter("skein_loud_loads_total", "Look-ups of a loud author's recent posts that went to storage."),
 		entries:      make([]prometheus.Counter, len(sources)),

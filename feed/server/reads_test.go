@@ -135,7 +135,8 @@ func TestCouldNotAskEndsThePage(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("the two pages show %d posts, want %d", len(got), len(want))
 	}
-	// With nothing to show yet the call fails instead.
+	// With nothing to show yet, and no copies that live, the call fails instead.
+	r.clock.Add(time.Second)
 	r.posts.passGets.Store(0)
 	r.posts.failGets.Store(1)
 	_, err := r.GetHomeTimeline(t.Context(), &feedv1.GetHomeTimelineRequest{ViewerId: 1})

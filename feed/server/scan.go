@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"skein/feed"
+	feedv1 "skein/proto/feed/v1"
 	"skein/storage"
 	"skein/timeline"
 )
@@ -25,7 +26,9 @@ type scan struct {
 // budget is spent, or an engine fails. A failure after the first post ends the
 // page ahead of what could not be checked.
 func (s *scan) page(ctx context.Context, before feed.PostID, size int) (homePage, error) {
-	page := homePage{next: before}
+	page := homePage{
+		posts: make([]*feedv1.Post, 0, size), origins: make([]timeline.Origin, 0, size), next: before,
+	}
 	for budget := scanBudget; len(page.posts) < size && page.next > 0 && budget > 0; {
 		candidates, floor, err := s.step(ctx, page.next, fetch(size-len(page.posts)))
 		if err == nil {
@@ -43,37 +46,34 @@ func (s *scan) page(ctx context.Context, before feed.PostID, size int) (homePage
 	return page, nil
 }
 
+// leastAsked is the least number of posts to ask for at once.
+const leastAsked = 16
+
 // admit appends to page those candidates that exist and that the viewer may see,
-// and moves page.next down to the last one examined, or to floor when that is all
-// of them.
+// until it has size posts. It moves page.next down to the last one examined, or to
+// floor when that is all of them. Nearly all are visible as a rule, so it asks for
+// no more posts than the page has room for.
 func (s *scan) admit(ctx context.Context, page *homePage, candidates []timeline.Candidate, floor feed.PostID, size int) error {
+	for len(candidates) > 0 && len(page.posts) < size {
+		asked := candidates[:min(len(candidates), max(size-len(page.posts), leastAsked))]
+		posts, err := s.shown.get(ctx, asked, s.stored.Position)
+		if err != nil {
+			return err
+		}
+		for i, post := range posts {
+			if len(page.posts) == size {
+				break
+			}
+			if post != nil && s.visible(feed.UserID(post.GetAuthorId())) {
+				page.posts = append(page.posts, post)
+				page.origins = append(page.origins, asked[i].Origin)
+			}
+			page.next, candidates = asked[i].Post, candidates[1:]
+		}
+	}
 	if len(candidates) == 0 {
 		page.next = floor
-		return nil
 	}
-	ids := make([]feed.PostID, len(candidates))
-	for i, c := range candidates {
-		ids[i] = c.Post
-	}
-	posts, err := s.posts.GetPosts(ctx, ids)
-	if err != nil {
-		return err
-	}
-	for i, c := range candidates {
-		if len(posts) > 0 && posts[0].ID == c.Post {
-			post := posts[0]
-			posts = posts[1:]
-			if s.visible(post.Author) {
-				page.posts = append(page.posts, post)
-				page.origins = append(page.origins, c.Origin)
-			}
-		}
-		if len(page.posts) == size && i < len(candidates)-1 {
-			page.next = c.Post
-			return nil
-		}
-	}
-	page.next = floor
 	return nil
 }
 

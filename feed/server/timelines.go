@@ -36,7 +36,7 @@ func (s *timelineService) GetHomeTimeline(ctx context.Context, r *feedv1.GetHome
 		return nil, err
 	}
 	s.metrics.homeReads.Inc()
-	out := &feedv1.GetHomeTimelineResponse{Posts: toPosts(page.posts), Degraded: page.degraded}
+	out := &feedv1.GetHomeTimelineResponse{Posts: page.posts, Degraded: page.degraded}
 	if page.next > 0 {
 		out.NextPageToken = s.tokens.make(homeToken, viewer, uint64(page.next))
 	}

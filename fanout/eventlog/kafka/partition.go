@@ -84,7 +84,7 @@ func (a *assigned) fill(ctx context.Context) (gap bool, err error) {
 	if a.next < 0 {
 		return a.begin(ctx)
 	}
-	records, err := a.log.fetch(ctx, a.topic, a.id, a.next, fetchWait)
+	records, err := a.log.fetch(ctx, a.topic, a.id, a.next, fetchBytes, fetchWait)
 	if errors.Is(err, kafka.OffsetOutOfRange) {
 		return a.restart(ctx)
 	}

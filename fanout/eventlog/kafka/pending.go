@@ -29,7 +29,11 @@ type marks struct {
 	run []mark // by offset
 }
 
-const maxMarks = 4096
+const (
+	maxMarks = 4096
+	// markBytes is what is fetched for them, and no less than a batch.
+	markBytes = 64 << 10
+)
 
 func (m *marks) at(offset int64) (mark, bool) {
 	m.mu.Lock()
@@ -67,9 +71,6 @@ func (l *Log) Pending(ctx context.Context, group, topic string) ([]eventlog.Pend
 	if err != nil {
 		return nil, err
 	}
-	if err := l.fillFirst(ctx, t, from); err != nil {
-		return nil, err
-	}
 	ends, err := l.ends(ctx, t, kafka.LastOffset)
 	if err != nil {
 		return nil, err
@@ -77,6 +78,7 @@ func (l *Log) Pending(ctx context.Context, group, topic string) ([]eventlog.Pend
 	pending := make([]eventlog.Pending, t.Partitions)
 	asking, ctx := errgroup.WithContext(ctx)
 	for i := range pending {
+		from[i] = max(from[i], 0) // a group that has committed nothing has all to do, the lost too
 		p := &pending[i]
 		*p = eventlog.Pending{Partition: i, Count: ends[i] - from[i], Low: feed.MaxPostID}
 		switch {
@@ -94,7 +96,7 @@ func (l *Log) oldest(ctx context.Context, t *topic, p *eventlog.Pending, offset 
 	known := &t.marks[p.Partition]
 	oldest, ok := known.at(offset)
 	if !ok {
-		records, err := l.read(ctx, t, p.Partition, offset)
+		records, err := l.read(ctx, t, p.Partition, offset, markBytes)
 		if err != nil && !errors.Is(err, kafka.OffsetOutOfRange) {
 			return err
 		}
