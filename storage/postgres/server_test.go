@@ -197,3 +197,13 @@ func TestSuite(t *testing.T) {
 func BenchmarkSuite(b *testing.B) {
 	storagetest.Benchmark(b, func(b testing.TB) storagetest.Stores { return stores(b, database(b)) })
 }
+
+// withHost returns the URL with another host, and the host that it had.
+func withHost(server, host string) (changed, was string) {
+	u, err := url.Parse(server)
+	if err != nil {
+		panic(err)
+	}
+	was, u.Host = u.Host, host
+	return u.String(), was
+}
