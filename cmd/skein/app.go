@@ -31,8 +31,9 @@ import (
 //	Run:   start the fan-out, serve, wait; then drain:
 //	       1. health says NOT_SERVING
 //	       2. no new calls, those in work finish
-//	       3. the fan-out finishes its chunks and commits its offsets
-//	       4. metrics, which told of all this, go last
+//	       3. skein's own commands (a backup, a replay) are cut off
+//	       4. the fan-out finishes its chunks and commits its offsets
+//	       5. metrics, which told of all this, go last
 //	Close: API, then the engines in reverse, then the lock
 type App struct {
 	config  Config
@@ -46,6 +47,7 @@ type App struct {
 	metrics     *http.Server // nil when switched off
 	rpcListener net.Listener
 	webListener net.Listener // nil when switched off
+	admin       *admin
 
 	// healthy ends when something fails that cannot be mended; its cause says
 	// what. fail ends it.
@@ -93,6 +95,9 @@ func (a *App) open(alter func(*engines.Set)) (err error) {
 	a.rpc, a.health = rpc.New(rpc.Config{MaxInFlight: a.config.MaxInFlight, NoReflection: a.config.NoReflection}, a.api, registry, a.log)
 	if a.rpcListener, err = net.Listen("tcp", a.config.Listen); err != nil {
 		return fmt.Errorf("cannot listen for the API: %w", err)
+	}
+	if a.admin, err = openAdmin(a.config.Engines.DataDir, a.engines, a.fanout, a.log); err != nil {
+		return err
 	}
 	if a.config.MetricsListen == "" {
 		return nil
@@ -170,6 +175,11 @@ func (a *App) start() error {
 			a.fail(fmt.Errorf("the API stopped: %w", err))
 		}
 	})
+	a.servers.Go(func() {
+		if err := a.admin.serve(); err != nil {
+			a.fail(fmt.Errorf("the socket for skein's own commands stopped: %w", err))
+		}
+	})
 	if a.metrics != nil {
 		a.servers.Go(func() {
 			if err := a.metrics.Serve(a.webListener); !errors.Is(err, http.ErrServerClosed) {
@@ -203,6 +213,7 @@ func (a *App) drain() {
 	})
 	a.rpc.GracefulStop()
 	force()
+	a.admin.stop()
 	if err := a.fanout.Stop(all); err != nil {
 		a.log.Warn("the fan-out did not end in time; what it left is done again after the next start", "err", err)
 	}
@@ -230,6 +241,9 @@ func (a *App) Close() error {
 		if err := listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if a.admin != nil {
+		a.admin.stop()
 	}
 	if a.api != nil {
 		a.api.Close()

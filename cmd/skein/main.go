@@ -81,16 +81,17 @@ func (p *program) command() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.AddGroup(&cobra.Group{ID: serverGroup, Title: "Run a server:"})
-	root.AddCommand(p.serveCommand(), p.policyCommand(), &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
-		Example: "  skein version",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(p.stdout, "skein %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
-		},
-	})
+	root.AddCommand(p.serveCommand(), p.policyCommand(), p.checkCommand(), p.backupCommand(), p.restoreCommand(),
+		p.deadLettersCommand(), &cobra.Command{
+			Use:     "version",
+			Short:   "Print the version",
+			Example: "  skein version",
+			Args:    cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error {
+				_, err := fmt.Fprintf(p.stdout, "skein %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+				return err
+			},
+		})
 	terminal.AddTo(root, p.target())
 	return root
 }

@@ -22,9 +22,8 @@ type CheckOptions struct {
 	// Found is told of everything that is wrong: kind is one of a few words,
 	// detail says which rows, and what is the matter with them.
 	Found func(kind, detail string)
-	// Stage is told what is read next, Step how many rows more were read.
-	Stage func(name string)
-	Step  func(rows int64)
+	// Step is told how many rows more were read.
+	Step func(rows int64)
 	// Relayed is told of each post whose event has left the outbox: the event
 	// log has, or had, its event.
 	Relayed func(feed.Ref)
@@ -36,9 +35,6 @@ func (o CheckOptions) withDefaults() CheckOptions {
 	}
 	if o.Found == nil {
 		o.Found = func(string, string) {}
-	}
-	if o.Stage == nil {
-		o.Stage = func(string) {}
 	}
 	if o.Step == nil {
 		o.Step = func(int64) {}
@@ -128,24 +124,12 @@ func (c *checker) guarded() (err error) {
 		// It was read; an error of closing what was not written is of no use.
 		_ = c.db.Close()
 	}()
-	for _, stage := range []struct {
-		name string
-		run  func()
-	}{
-		{"posts", c.checkPosts},
-		{"requests", c.checkRequests},
-		{"users", c.checkUsers},
-		{"follows", c.checkFollows},
-		{"tiers", c.checkTiers},
-	} {
-		if c.ctx.Err() != nil {
-			return nil
+	for _, run := range []func(){c.checkPosts, c.checkRequests, c.checkUsers, c.checkFollows, c.checkTiers} {
+		if c.ctx.Err() == nil {
+			run()
 		}
-		c.Stage(stage.name)
-		stage.run()
-		c.Step(c.rows)
-		c.rows = 0
 	}
+	c.Step(c.rows)
 	return nil
 }
 

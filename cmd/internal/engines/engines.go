@@ -1,7 +1,3 @@
-// Package engines is the one switch from the URLs that name engines to the
-// engines themselves. It opens them in order, hands out nothing but the
-// contracts, and closes them in reverse. It knows nothing of what runs on top:
-// the topics of the event log are the caller's.
 package engines
 
 import (
@@ -43,6 +39,9 @@ type Set struct {
 
 	// closers, in the order of opening.
 	closers []io.Closer
+	// checkpoints make copies of the embedded engines, in the order in which
+	// that is sound; see the package comment.
+	checkpoints []checkpoint
 }
 
 const (
@@ -78,6 +77,7 @@ func (s *Set) open(c Config, o Options) error {
 		return err
 	}
 	s.Log = opened(s, log)
+	s.checkpoints = append(s.checkpoints, checkpoint{logFolder, log.Checkpoint})
 	s.Timelines = opened(s, memory.New(memory.Options{
 		MaxBytes: int64(c.TimelineBytes), Idle: c.TimelineIdle, Clock: o.Clock,
 	}))
@@ -112,6 +112,7 @@ func (s *Set) openGraph(c Config, o Options) error {
 		return err
 	}
 	opened(s, store)
+	s.checkpoints = append(s.checkpoints, checkpoint{storageFolder, store.Checkpoint})
 	s.Posts, s.Graph = store, store
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,6 +15,36 @@ import (
 
 // lockFile holds the process id of the one that has the data directory.
 const lockFile = "LOCK"
+
+// ErrInUse is in the error of whoever finds that another process has the data
+// directory.
+var ErrInUse = errors.New("in use by another skein")
+
+// Look takes the data directory for looking at it: beside others who look, and not
+// beside one that changes it. It changes nothing, so a directory that no process
+// ever had, such as a backup, is not locked.
+func Look(dir string) (io.Closer, error) {
+	for _, name := range []string{storageFolder, logFolder} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return nil, fmt.Errorf("there is no data in %s (%w); name another with --data-dir", dir, err)
+		}
+	}
+	file, err := os.Open(filepath.Join(dir, lockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return io.NopCloser(nil), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot lock the data directory: %w", err)
+	}
+	err = unix.Flock(int(file.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrInUse
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the data directory %s is %w", dir, err), file.Close())
+	}
+	return file, nil
+}
 
 // lock takes the data directory for this process; closing the file gives it
 // back, as does any death of the process. It stands before the engines, whose
@@ -28,8 +59,8 @@ func lock(dir string) (io.Closer, error) {
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		owner, _ := io.ReadAll(io.LimitReader(file, 32))
 		_ = file.Close() // nothing was written
-		return nil, fmt.Errorf("the data directory %s is in use by another skein (process %s); stop it, or choose another --data-dir",
-			dir, strings.TrimSpace(string(owner)))
+		return nil, fmt.Errorf("the data directory %s is %w (process %s); stop it, or choose another --data-dir",
+			dir, ErrInUse, strings.TrimSpace(string(owner)))
 	}
 	if err == nil {
 		err = file.Truncate(0)

@@ -1,0 +1,89 @@
+package engines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"skein/fanout/eventlog"
+	embeddedlog "skein/fanout/eventlog/embedded"
+	"skein/feed"
+	embeddedstorage "skein/storage/embedded"
+)
+
+// CheckOptions says what a check must know of what runs on top, and whom it tells
+// what. All are required. One goroutine calls the functions.
+type CheckOptions struct {
+	// Topics of the event log; Origin is that in which every post comes into
+	// it, under the Key of its author; Record says why a record of a topic
+	// cannot be handled.
+	Topics []eventlog.Topic
+	Origin string
+	Key    func(feed.UserID) []byte
+	Record func(topic string, r eventlog.Record) error
+	// Found is told of everything that is wrong: one of a few kinds, and which.
+	Found func(kind, detail string)
+	// Step is told how many rows more were read.
+	Step func(rows int64)
+}
+
+// Contents counts what a data directory holds.
+type Contents struct {
+	Posts       int64 `json:"posts"`
+	Outbox      int64 `json:"outbox"`
+	RequestKeys int64 `json:"requestKeys"`
+	Users       int64 `json:"users"`
+	Follows     int64 `json:"follows"`
+	Tiers       int64 `json:"tierHistories"`
+	Topics      int64 `json:"topics"`
+	Records     int64 `json:"records"`
+}
+
+// Check reads the embedded engines' data in dir, whose lock the caller has, and
+// holds it against their invariants. It changes nothing. What is wrong goes to
+// Found; the error is ctx's alone.
+func Check(ctx context.Context, dir string, o CheckOptions) (c Contents, err error) {
+	log, err := embeddedlog.Check(ctx, filepath.Join(dir, logFolder), embeddedlog.CheckOptions{
+		Topics: o.Topics, Origin: o.Origin, Record: o.Record, Found: o.Found, Step: o.Step,
+	})
+	if err != nil {
+		return c, err
+	}
+	store, err := embeddedstorage.Check(ctx, filepath.Join(dir, storageFolder), embeddedstorage.CheckOptions{
+		Found: o.Found, Step: o.Step,
+		Relayed: func(r feed.Ref) {
+			if log.Lacks(o.Key(r.Author), r.Post) {
+				o.Found("event", fmt.Sprintf("post %d of user %d is neither in the outbox nor in the log: it was not pushed to anybody", r.Post, r.Author))
+			}
+		},
+	})
+	return Contents{
+		Posts: store.Posts, Outbox: store.Events, RequestKeys: store.Requests, Users: store.Users,
+		Follows: store.Follows, Tiers: store.Tiers, Topics: log.Topics, Records: log.Records,
+	}, err
+}
+
+// OpenLog opens the event log alone, of a data directory that no server has. It makes
+// none.
+func OpenLog(c Config, o Options) (*Set, error) {
+	held, err := Look(c.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := held.Close(); err != nil {
+		return nil, err
+	}
+	s := &Set{}
+	if held, err = lock(c.DataDir); err != nil {
+		return nil, err
+	}
+	opened(s, held)
+	log, err := embeddedlog.Open(filepath.Join(c.DataDir, logFolder), o.Topics,
+		embeddedlog.Options{Clock: o.Clock, Logger: o.Logger, OnFatal: o.OnFatal})
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.Log = opened(s, log)
+	return s, nil
+}

@@ -1,0 +1,120 @@
+package engines
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// copyData copies the engines' folders and the identity, never by links: damage to
+// one copy shall not be damage to the other. All of it is on the disk when it
+// returns.
+func copyData(ctx context.Context, from, to string, step func(int64)) (files []File, err error) {
+	for _, name := range []string{storageFolder, logFolder} {
+		err := filepath.WalkDir(filepath.Join(from, name), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			rel, err := filepath.Rel(from, path)
+			if err != nil {
+				return err
+			}
+			if entry.IsDir() {
+				return os.Mkdir(filepath.Join(to, rel), 0o700)
+			}
+			if !entry.Type().IsRegular() || entry.Name() == lockFile {
+				return nil
+			}
+			file, err := copyFile(ctx, path, filepath.Join(to, rel), step)
+			file.Path = filepath.ToSlash(rel)
+			files = append(files, file)
+			return err
+		})
+		if err == nil {
+			err = syncFolder(filepath.Join(to, name))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	identity, err := copyFile(ctx, filepath.Join(from, identityFile), filepath.Join(to, identityFile), step)
+	identity.Path = identityFile
+	return append(files, identity), err
+}
+
+// copyFile copies one file, syncs it, and returns its length and digest.
+func copyFile(ctx context.Context, from, to string, step func(int64)) (f File, err error) {
+	source, err := os.Open(from)
+	if err != nil {
+		return f, err
+	}
+	defer source.Close()
+	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return f, err
+	}
+	defer func() { err = errors.Join(err, target.Close()) }()
+	digest := sha256.New()
+	f.Bytes, err = io.Copy(io.MultiWriter(target, digest), counted{ctx, source, step})
+	if err != nil {
+		return f, err
+	}
+	f.SHA256 = hex.EncodeToString(digest.Sum(nil))
+	return f, target.Sync()
+}
+
+// counted is a reader that tells of its bytes, and ends with a context.
+type counted struct {
+	ctx context.Context
+	io.Reader
+	step func(int64)
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	if err := context.Cause(c.ctx); err != nil {
+		return 0, err
+	}
+	n, err := c.Reader.Read(p)
+	c.step(int64(n))
+	return n, err
+}
+
+// writeSynced writes a small file that must not be there yet.
+func writeSynced(path string, content []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}
+
+// DataBytes is how many bytes a copy of a data directory will have.
+func DataBytes(dir string) (sum int64) {
+	for _, name := range []string{storageFolder, logFolder} {
+		_ = filepath.WalkDir(filepath.Join(dir, name), func(_ string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return nil // who copies will say
+			}
+			if info, err := entry.Info(); err == nil {
+				sum += info.Size()
+			}
+			return nil
+		})
+	}
+	return sum
+}
+
+// errDiffers tells of a file of a backup that is not as it was written.
+func errDiffers(path string) error {
+	return fmt.Errorf("the backup is damaged: %s is not as it was written; take another one", path)
+}
