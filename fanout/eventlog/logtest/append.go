@@ -93,6 +93,33 @@ func testEqualKeys(t *testing.T, place Place) {
 	}
 }
 
+// testPartitionsNeverChange: where a key goes is part of what is stored, and the
+// same in all engines.
+func testPartitionsNeverChange(t *testing.T, place Place) {
+	five, eight := newTopic(5), newTopic(8)
+	log, err := place(t)(five, eight)
+	must(t, err)
+	for _, want := range []struct {
+		key             string
+		ofFive, ofEight int
+	}{
+		{"a", 0, 3},
+		{"author", 1, 5},
+		{"42", 1, 1},
+		{"9223372036854775807", 1, 3},
+		{"\x00\x00\x00\x01", 3, 5},
+		{"\xff", 4, 4},
+	} {
+		if p := log.PartitionOf(five.Name, []byte(want.key)); p != want.ofFive {
+			t.Errorf("key %q belongs to partition %d of 5, want %d", want.key, p, want.ofFive)
+		}
+		if p := log.PartitionOf(eight.Name, []byte(want.key)); p != want.ofEight {
+			t.Errorf("key %q belongs to partition %d of 8, want %d", want.key, p, want.ofEight)
+		}
+	}
+	must(t, log.Close())
+}
+
 func testEmptyKeys(t *testing.T, place Place) {
 	s := newScene(t, place, 3)
 	records := make([]eventlog.Record, 60)

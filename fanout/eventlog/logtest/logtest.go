@@ -28,6 +28,7 @@ func Run(t *testing.T, place Place) {
 	}{
 		{"AppendFetchCommit", testAppendFetchCommit},
 		{"EqualKeysShareAPartition", testEqualKeys},
+		{"PartitionsNeverChange", testPartitionsNeverChange},
 		{"EmptyKeysSpread", testEmptyKeys},
 		{"LargeRecords", testLargeRecords},
 		{"ConcurrentAppends", testConcurrentAppends},
