@@ -114,9 +114,9 @@ func connect(a address, topics []eventlog.Topic, opts Options) *Log {
 	}
 	l.live, l.end = context.WithCancel(context.Background())
 	l.closing, l.abort = context.WithCancel(context.Background())
-	names := make([]string, len(topics))
-	for i, t := range topics {
-		names[i] = a.topic(t.Name)
+	var names []string // none would mean no topics, nil means all
+	for _, t := range topics {
+		names = append(names, a.topic(t.Name))
 	}
 	l.transport = &kafka.Transport{
 		Dial:           l.conns.dial,

@@ -21,6 +21,26 @@ type storm struct {
 	values  map[string]bool
 	total   int
 	changed chan struct{}
+	calm    chan struct{} // closed while batches take no time
+}
+
+// rage makes a part of the batches last until they are told to stop.
+func (s *storm) rage() {
+	s.Lock()
+	defer s.Unlock()
+	s.calm = make(chan struct{})
+}
+
+func (s *storm) lull() {
+	s.Lock()
+	defer s.Unlock()
+	close(s.calm)
+}
+
+func (s *storm) weather() <-chan struct{} {
+	s.Lock()
+	defer s.Unlock()
+	return s.calm
 }
 
 func (s *storm) note(partition int, records []eventlog.Record) {
@@ -56,8 +76,8 @@ func (s *storm) until(ctx context.Context, what string, ok func() bool) {
 	}
 }
 
-// work handles batches and commits them as a worker does: a batch that it has
-// begun is finished and committed even when it is told to stop.
+// work handles batches and commits them as a worker does. Of the batches that it
+// has in hand when it is told to stop, it commits one half and drops the other.
 func (s *storm) work(ctx context.Context, p eventlog.Partition) error {
 	for {
 		b, err := p.Fetch(ctx, 7)
@@ -68,6 +88,15 @@ func (s *storm) work(ctx context.Context, p eventlog.Partition) error {
 			s.t.Errorf("a gap in partition %d", p.ID())
 		}
 		s.note(p.ID(), b.Records)
+		if b.Next%3 == 0 {
+			select {
+			case <-s.weather():
+			case <-ctx.Done():
+				if b.Next%2 == 0 {
+					return nil
+				}
+			}
+		}
 		if err := p.Commit(context.WithoutCancel(ctx), b.Next); err != nil {
 			return err
 		}
@@ -105,6 +134,7 @@ func TestRebalanceStorm(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	s := &storm{t: t, handled: map[int]map[int64]int{}, values: map[string]bool{}, changed: make(chan struct{})}
+	s.rage()
 
 	var members [slots]func()
 	start := func(slot int) {
@@ -127,14 +157,18 @@ func TestRebalanceStorm(t *testing.T) {
 			members[slot]()
 			members[slot] = nil
 		}
-		if rng.IntN(2) == 0 && slices.ContainsFunc(members[:], func(leave func()) bool { return leave != nil }) { // else the next change comes in the middle of this one
+		some := slices.ContainsFunc(members[:], func(leave func()) bool { return leave != nil })
+		if rng.IntN(2) == 0 && some { // else the next change comes in the middle of this one
+			s.lull()
 			s.until(ctx, fmt.Sprintf("change %d is over", change), func() bool { return len(s.values) >= change*each })
+			s.rage()
 		}
 		s.hold(l, topic.Name)
 	}
 	if members[0] == nil {
 		start(0)
 	}
+	s.lull()
 	s.until(ctx, "all are handled", func() bool { return len(s.values) == changes*each })
 	for _, leave := range members {
 		if leave != nil {
