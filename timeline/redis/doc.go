@@ -59,12 +59,14 @@
 //     which readers and cuts drop; Create knows its own token; Finish and Fold are
 //     refused, as after any other that came between; Announce announces again.
 //   - SCRIPT FLUSH, or a restart: NOSCRIPT; the scripts are told again, and the
-//     pipeline repeated, once.
+//     pipeline is repeated.
 //
 // # Limits
 //
 // One server. A script on 1,000 entries holds it up for a third of a
 // millisecond. Where maxmemory-policy is not volatile-ttl it evicts readers
 // before the absent, as a delivery counts as use; only timelines have a TTL, and
-// only Read and Create set it.
+// only Read and Create set it. A master takes a new master_replid also when its
+// first replica joins, and when it has had none for repl-backlog-ttl (an hour):
+// all timelines are then rebuilt as they are read.
 package redis

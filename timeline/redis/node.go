@@ -49,8 +49,9 @@ func clientOptions(o *goredis.Options) *goredis.Options {
 	o.DialerRetries = 1
 	o.PoolSize = poolSize
 	o.PipelinePoolSize = poolSize
-	// Once more: a server that was restarted has closed the pooled connections.
-	o.MaxRetries = 1
+	// A stalled server would be waited for twice. The pool itself finds out
+	// which connections a server has closed.
+	o.MaxRetries = -1
 	o.Protocol = 2 // what the server sends on its own account is of no use here
 	o.DisableIdentity = true
 	return o

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -31,6 +32,7 @@ func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
 		}
 		return nil, fmt.Errorf("the URL of Redis is malformed (%w); it should be like redis://host:6379/0", err)
 	}
+	silence()
 	s := newStore(opts.settled(), goredis.NewClient(clientOptions(o)))
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
@@ -40,6 +42,14 @@ func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
 	}
 	return s, nil
 }
+
+// silence stops the driver from writing to standard error what it also returns.
+var silence = sync.OnceFunc(func() { goredis.SetLogger(silent{}) })
+
+type silent struct{}
+
+// Printf implements the driver's logger.
+func (silent) Printf(context.Context, string, ...any) {}
 
 // prepare checks every master, loads the scripts and begins the logs of deletes.
 func (s *Store) prepare(ctx context.Context) error {
@@ -91,13 +101,13 @@ func explain(err error) error {
 	}
 	advice := "start it, or correct the address"
 	for prefix, better := range map[string]string{
-		"WRONGPASS":   "correct the user and password in the URL",
-		"NOAUTH":      "it asks for a password: put it into the URL",
-		"ERR invalid": "correct the password in the URL",
-		"NOPERM":      "let the user run all commands on its keys, SCRIPT, INFO and WAIT included",
-		"LOADING":     "it is loading its snapshot: try again when it has",
-		"OOM":         "it has no memory left: raise maxmemory, and set maxmemory-policy to volatile-ttl",
-		"ERR DB":      "correct the number of the database in the URL",
+		"WRONGPASS": "correct the user and password in the URL",
+		"NOAUTH":    "it asks for a password: put it into the URL",
+		"invalid":   "correct the password in the URL",
+		"NOPERM":    "let the user run all commands on its keys, SCRIPT, INFO and WAIT included",
+		"LOADING":   "it is loading its snapshot: try again when it has",
+		"OOM":       "it has no memory left: raise maxmemory, and set maxmemory-policy to volatile-ttl",
+		"DB index":  "correct the number of the database in the URL",
 	} {
 		if goredis.HasErrorPrefix(err, prefix) {
 			advice = better

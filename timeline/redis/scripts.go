@@ -64,17 +64,21 @@ func load(ctx context.Context, c *goredis.Client) error {
 	return err
 }
 
+// loads is how often the scripts are loaded for one pipeline. Once is usual; more
+// is for whoever flushes scripts again and again.
+const loads = 5
+
 // pipelined sends what fill queues in one pipeline to one server and returns the
 // commands, which bear their own errors, and the first of these errors. A server
 // that does not know the scripts (it was restarted, or its scripts were flushed)
-// is told them once, and all is sent again: each command may be repeated.
+// is told them, and all is sent again: each command may be repeated.
 func (n *node) pipelined(ctx context.Context, fill func(goredis.Pipeliner)) ([]goredis.Cmder, error) {
 	for try := 0; ; try++ {
 		cmds, err := n.client.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
 			fill(pipe)
 			return nil
 		})
-		if try > 0 || !lacksScript(cmds) {
+		if try == loads || !lacksScript(cmds) {
 			return cmds, err
 		}
 		if err := load(ctx, n.client); err != nil {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -175,4 +177,25 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		case <-tick.C:
 		}
 	}
+}
+
+// keyOf is the key of v's timeline.
+func keyOf(prefix string, v feed.UserID) string {
+	return prefix + "t:{" + strconv.FormatInt(int64(v), 36) + "}"
+}
+
+// infoNumber is a number that the server tells of itself.
+func infoNumber(t testing.TB, c *goredis.Client, name string) int64 {
+	t.Helper()
+	info, err := c.Info(ctx).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(info, "\n"+name+":")
+	text, _, _ := strings.Cut(rest, "\r")
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		t.Fatalf("INFO tells no %s: %v", name, err)
+	}
+	return n
 }

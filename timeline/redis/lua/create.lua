@@ -8,8 +8,9 @@ if h and sub(h, 51, 90) == id and sub(h, 2, 2) == building and sub(h, 27, 34) ==
     return sub(h, 11, 18) == ARGV[1] and 1 or 0
   end
 end
-call('DEL', KEYS[1])
+-- The push comes first, as want of memory refuses a script at its first write.
 call('RPUSH', KEYS[1], '\1' .. building .. '\0\0\0\0\0\0\0\1' .. ARGV[1] .. '\0\0\0\0\0\0\0\0'
   .. ARGV[2] .. ARGV[3] .. struct.pack('>I4I4', now, 0) .. id)
+call('LTRIM', KEYS[1], -1, -1)
 call('PEXPIRE', KEYS[1], ARGV[4])
 return 1

@@ -11,7 +11,7 @@ end
 if n == 0 then return head end
 local posts = {}
 for i = 1, n do posts[i] = ARGV[i + 2] end
-push(key, posts, n)
+push('RPUSH', key, posts, n)
 head = with(head, 6, struct.pack('>I4', struct.unpack('>I4', head, 6) + n))
 call('LPOP', key)
 call('LTRIM', key, -tonumber(ARGV[2]), -1)

@@ -32,9 +32,9 @@ local function less(a, b)
   return ah < bh or (ah == bh and al < bl)
 end
 
--- push appends strings to a list, in portions that fit Lua's stack.
-local function push(key, items, n)
+-- push adds strings to a list by LPUSH or RPUSH, in portions that fit Lua's stack.
+local function push(command, key, items, n)
   for first = 1, n, 1000 do
-    call('RPUSH', key, unpack(items, first, math.min(first + 999, n)))
+    call(command, key, unpack(items, first, math.min(first + 999, n)))
   end
 end

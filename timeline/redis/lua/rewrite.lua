@@ -26,19 +26,22 @@ end
 -- rewrite joins more entries (a string of packed ones) to a timeline, sorts it,
 -- drops repeats and what the cap leaves out, and puts header h behind it. The
 -- TTL stays. SORT with STORE compares bytes; without it, by locale.
+--
+-- Redis refuses a script for want of memory at its first write or never, so the
+-- list is not left without its header: entries that come are pushed first, and a
+-- mere cut, which gives memory back, begins with what is never refused.
 local function rewrite(key, h, cap, more)
-  local ttl = call('PTTL', key)
-  call('RPOP', key) -- the first write: whatever follows is not refused for memory
-  local items = {}
+  local ttl, items = call('PTTL', key), {}
   for at = 1, #more, 8 do items[#items + 1] = sub(more, at, at + 7) end
-  push(key, items, #items)
+  push('LPUSH', key, items, #items)
+  call('RPOP', key)
   call('SORT', key, 'ALPHA', 'DESC', 'STORE', key)
   local kept, n, bottom, plain = newest(call('LRANGE', key, 0, -1), cap, sub(h, 3, 10))
   if plain and n > 0 then
     call('LTRIM', key, 0, n - 1)
   else
     call('DEL', key)
-    push(key, kept, n)
+    push('RPUSH', key, kept, n)
   end
   h = with(with(h, 3, bottom), 47, struct.pack('>I4', n))
   call('RPUSH', key, h)
