@@ -1,8 +1,10 @@
 package storagetest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,6 +21,7 @@ var postCases = []testCase{
 	{"DeletePost_OfAnother", deleteOfAnother},
 	{"DeletePost_OneOfManyWins", deleteOnce},
 	{"GetPosts_InTheOrderAsked", getPosts},
+	{"CreatePost_AnyTextAndPayload", anyText},
 	{"CancelledContextIsUnavailable", cancelledPosts},
 }
 
@@ -126,6 +129,28 @@ func getPosts(t *testing.T, s Stores) {
 	}
 	if got := result(s.Posts.GetPosts(bg, nil))(t); len(got) > 0 {
 		t.Fatalf("nothing asked, got %+v", got)
+	}
+}
+
+// anyText writes what the API lets through and an engine's own types may not: a
+// zero character, bytes that are no text, nothing at all, the largest.
+func anyText(t *testing.T, s Stores) {
+	ids := feed.NewIDs(s.Posts, time.Now)
+	for _, post := range []feed.Post{
+		{Text: "a\x00b"},
+		{Text: "\x00", Payload: []byte{0xff, 0xfe, 0}},
+		{Text: "'; DROP TABLE posts; -- \\ \u2028 👩‍👩‍👧"},
+		{Text: strings.Repeat("🪿", 4096), Payload: bytes.Repeat([]byte{0x80}, 4096)},
+		{},
+	} {
+		for _, requestID := range []string{"", "key \x00\xff " + post.Text} {
+			post.ID, post.Author = result(ids.Next(bg))(t), 1
+			created := result(s.Posts.CreatePost(bg, storage.Draft{Post: post, RequestID: requestID}))(t)
+			got := result(s.Posts.GetPosts(bg, []feed.PostID{post.ID}))(t)
+			if !samePost(created, post) || len(got) != 1 || !samePost(got[0], post) {
+				t.Errorf("%.40q comes back as %+.40v", post.Text, got)
+			}
+		}
 	}
 }
 
