@@ -74,11 +74,11 @@ func TestImport_OrdersItsLocks(t *testing.T) {
 	for i := range cap(work) {
 		go func() {
 			rng := rand.New(rand.NewPCG(seed, uint64(i)))
-			edge := func() feed.Follow {
-				return feed.Follow{Viewer: feed.UserID(1 + rng.IntN(users)), Author: feed.UserID(1 + rng.IntN(users))}
-			}
+			round := 0 // there are new users in each
+			user := func() feed.UserID { return feed.UserID(1 + round*users/2 + rng.IntN(users)) }
+			edge := func() feed.Follow { return feed.Follow{Viewer: user(), Author: user()} }
 			var err error
-			for round := 0; round < 15 && err == nil; round++ {
+			for ; round < 15 && err == nil; round++ {
 				edges := make([]feed.Follow, 300)
 				for n := range edges {
 					edges[n] = edge()

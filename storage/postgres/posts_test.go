@@ -27,6 +27,11 @@ func TestTop_CountsAPostWhoseCommitStalls(t *testing.T) {
 	if got, err := s.GetPosts(bg, []feed.PostID{id}); err != nil || len(got) > 0 {
 		t.Fatalf("W1: before the commit GetPosts has %v, %v", got, err)
 	}
+	select {
+	case o := <-created:
+		t.Fatalf("W1: acknowledged before the commit: %+v", o)
+	default:
+	}
 	if got := oldest(t, s); got != id {
 		t.Errorf("while its commit stalls, the oldest is %d, want %d", got, id)
 	}
