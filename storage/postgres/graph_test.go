@@ -70,11 +70,14 @@ func TestImport_OrdersItsLocks(t *testing.T) {
 	s := open(t, url)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
+	// The users exist, else imports would queue for each other's new users.
+	c := connect(t, url)
+	exec(t, c, `INSERT INTO users SELECT n, now() FROM generate_series(1, 1000) AS n`)
 	work := make(chan outcome[struct{}], 8)
 	for i := range cap(work) {
 		go func() {
 			rng := rand.New(rand.NewPCG(seed, uint64(i)))
-			round := 0 // there are new users in each
+			round := 0 // there are new viewers in each
 			user := func() feed.UserID { return feed.UserID(1 + round*users/2 + rng.IntN(users)) }
 			edge := func() feed.Follow { return feed.Follow{Viewer: user(), Author: user()} }
 			var err error
@@ -101,7 +104,6 @@ func TestImport_OrdersItsLocks(t *testing.T) {
 	for range cap(work) {
 		receive(t, "the imports end", work)
 	}
-	c := connect(t, url)
 	if n := value[int](t, c, `SELECT count(*) FROM users AS u
 		WHERE (SELECT count(*) FROM follows WHERE author = u.id) <> (SELECT sum(count) FROM follower_counts WHERE author = u.id)
 			OR (SELECT count(*) FROM follows WHERE viewer = u.id) <> (SELECT count FROM viewers WHERE viewer = u.id)`); n > 0 {
