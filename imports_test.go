@@ -67,10 +67,11 @@ var rooms = append([]room{
 	{path: "cmd/internal/engines", rule: 4, sees: slices.Concat(contracts, implementations)},
 	{path: "cmd/internal/rpc", rule: 4, sees: []string{"feed/server"}},
 	{path: "cmd/loadgen", rule: 5, sees: []string{"loadgen/..."}, tests: []string{"..."}},
-	{path: "cmd/skein", rule: 4, sees: slices.Concat(contracts, []string{"cmd/internal/engines", "cmd/internal/progress", "cmd/internal/rpc", "cmd/skein/terminal", "feed/server", "fanout", "proto/feed/v1"}), tests: []string{"..."}},
+	{path: "cmd/skein", rule: 4, sees: slices.Concat(contracts, []string{"cmd/internal/engines", "cmd/internal/progress", "cmd/internal/rpc", "cmd/internal/threads", "cmd/skein/terminal", "feed/server", "fanout", "proto/feed/v1"}), tests: []string{"..."}},
 	// A client knows only the API, and reads the same graphs as loadgen.
 	{path: "cmd/skein/terminal", rule: 5, sees: []string{"cmd/internal/progress", "loadgen/graph", "proto/feed/v1"}},
 	{path: "cmd/internal/progress", rule: 5},
+	{path: "cmd/internal/threads", rule: 4},
 	{path: "cmd/bench/...", rule: 4, sees: []string{"..."}},
 	// Real engines on this machine know nothing of Skein.
 	{path: "deploy/local/...", rule: 5, sees: []string{"deploy/local/..."}},

@@ -22,6 +22,7 @@ import (
 
 	"skein/cmd/bench/report"
 	"skein/cmd/bench/rows"
+	"skein/cmd/internal/threads"
 )
 
 const (
@@ -31,6 +32,7 @@ const (
 )
 
 func main() {
+	threads.Spare() // as skein serve does
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal ends the run in good order; the next one kills.
 	context.AfterFunc(ctx, stop)

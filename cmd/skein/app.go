@@ -18,6 +18,7 @@ import (
 
 	"skein/cmd/internal/engines"
 	"skein/cmd/internal/rpc"
+	"skein/cmd/internal/threads"
 	"skein/fanout"
 	"skein/feed/server"
 	"skein/storage"
@@ -126,6 +127,7 @@ func (a *App) openFeed(registry prometheus.Registerer) (err error) {
 	a.fanout, err = fanout.New(fanout.Config{
 		Posts: a.engines.Posts, Graph: a.engines.Graph, Timelines: a.engines.Timelines, Log: a.engines.Log,
 		Tiers: tiers, Clock: time.Now, Logger: a.log, Registerer: registry,
+		Heavy: max(1, threads.Processors/2),
 	})
 	if err != nil {
 		return fmt.Errorf("cannot prepare the fan-out: %w", err)

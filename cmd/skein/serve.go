@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"skein/cmd/internal/threads"
 )
 
 func (p *program) serveCommand() *cobra.Command {
@@ -53,6 +55,7 @@ lost either way.`,
 
 // serve runs an App until a signal, and forces it on the second.
 func (p *program) serve(config Config) error {
+	threads.Spare()
 	log := newLogger(config, p.stderr)
 	ctx, stop := untilSignal(func() {
 		log.Error("stopped at once by a second signal; nothing acknowledged is lost")

@@ -3,8 +3,9 @@ package report
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
+
+	"skein/cmd/internal/threads"
 )
 
 // Machine is where the benchmark ran.
@@ -18,7 +19,7 @@ type Machine struct {
 // ThisMachine describes the one that this process runs on.
 func ThisMachine() Machine {
 	info, _ := os.ReadFile("/proc/meminfo") // Linux only; else unknown
-	return Machine{Cores: runtime.GOMAXPROCS(0), Memory: memoryOf(string(info))}
+	return Machine{Cores: threads.Processors, Memory: memoryOf(string(info))}
 }
 
 // memoryOf reads the total out of /proc/meminfo, which counts in KiB.

@@ -2,8 +2,9 @@ package report
 
 import (
 	"fmt"
-	"runtime"
 	"strconv"
+
+	"skein/cmd/internal/threads"
 )
 
 // Setup is what every row says of the circumstances under which it was measured.
@@ -15,10 +16,10 @@ type Setup struct {
 	How, LeftOut string
 }
 
-// String is the setup as a row tells it, with the threads of this process.
+// String is the setup as a row tells it, with the processors of this process.
 func (s Setup) String() string {
 	return fmt.Sprintf("%s users, %s live timelines, %s bytes a post, %d threads; %s; left out: %s",
-		Count(s.Users), Count(s.LiveTimelines), Count(s.PostBytes), runtime.GOMAXPROCS(0), s.How, s.LeftOut)
+		Count(s.Users), Count(s.LiveTimelines), Count(s.PostBytes), threads.Processors, s.How, s.LeftOut)
 }
 
 // Count writes n in groups of three digits.

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"time"
 
 	"skein/cmd/bench/report"
+	"skein/cmd/internal/threads"
 	"skein/fanout"
 	"skein/feed"
 	"skein/feed/policy"
@@ -54,10 +54,9 @@ func (r deliver) Measure(ctx context.Context, b *Bench) (rows []report.Row, err 
 		audience += int64(g.FollowerCount(author))
 		largest = max(largest, g.FollowerCount(author))
 	}
-	threads := runtime.GOMAXPROCS(0)
 	value, _, err := b.alternate(ctx, "deliveries_memory", func() (float64, error) {
 		rate, err := r.round(ctx, s, g, authors, audience)
-		return rate / float64(threads), err
+		return rate / float64(threads.Processors), err
 	}, nil)
 	if err != nil {
 		return nil, err

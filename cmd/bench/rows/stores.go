@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"skein/cmd/internal/engines"
+	"skein/cmd/internal/threads"
 	"skein/fanout"
 	"skein/feed"
 	"skein/feed/policy"
@@ -119,6 +120,7 @@ func (s *stores) fanOut(change func(*fanout.Config)) (*fanout.Fanout, error) {
 	config := fanout.Config{
 		Posts: s.Posts, Graph: s.Graph, Timelines: s.Timelines, Log: s.Log,
 		Tiers: s.tiers, Clock: time.Now, Logger: s.bench.Log,
+		Heavy: max(1, threads.Processors/2),
 	}
 	change(&config)
 	return fanout.New(config)
