@@ -118,6 +118,25 @@ func TestImport_OrdersItsLocks(t *testing.T) {
 	}
 }
 
+// However its edges lie, an import takes the heads of follow sets by rising viewer:
+// while it waits for one it holds none above.
+func TestImport_TakesHeadsInOrder(t *testing.T) {
+	url := database(t)
+	s := open(t, url)
+	waiting, release := stall(t, url, "BEFORE", "viewers", "NEW.viewer = 1")
+	imported := start(func() (storage.Imported, error) {
+		return s.ImportFollows(bg, []feed.Follow{{Viewer: 2, Author: 9}, {Viewer: 1, Author: 9}})
+	})
+	waiting()
+	receive(t, "a follow of a viewer above", start(func() (bool, error) {
+		return s.Follow(bg, feed.Follow{Viewer: 2, Author: 8})
+	}))
+	release()
+	if got := receive(t, "the import", imported); got.Added != 2 {
+		t.Errorf("imported %+v, want 2 edges", got)
+	}
+}
+
 // The indexes hold all that the reads ask for. A plan is made while the tables are
 // empty and kept when they are full, so it must not be another one then.
 func TestReads_AreIndexOnly(t *testing.T) {
