@@ -30,11 +30,11 @@ func (l *Log) committed(ctx context.Context, t *topic, group string) ([]int64, e
 		if err != nil {
 			return err
 		}
-		if res.Error != nil {
-			return res.Error
-		}
 		for i := range offsets {
 			offsets[i] = none
+		}
+		if res.Error != nil && !errors.Is(res.Error, kafka.GroupIdNotFound) {
+			return res.Error
 		}
 		for _, p := range res.Topics[t.name] {
 			if p.Error != nil {
