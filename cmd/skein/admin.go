@@ -39,14 +39,14 @@ type admin struct {
 	server   *http.Server
 	listener net.Listener
 
-	checkpointing, replaying sync.Mutex // only ever tried
+	checkpointing, replaying gate
 	working                  sync.WaitGroup
 }
 
 // openAdmin listens on the socket. A socket and a checkpoint that a killed process
 // left are replaced; the caller holds the data directory's lock.
 func openAdmin(dir string, set *engines.Set, f *fanout.Fanout, log *slog.Logger) (*admin, error) {
-	a := &admin{dir: dir, engines: set, fanout: f, log: log}
+	a := &admin{dir: dir, engines: set, fanout: f, log: log, checkpointing: make(gate, 1), replaying: make(gate, 1)}
 	if err := engines.RemoveCheckpoint(dir); err != nil {
 		return nil, err
 	}
@@ -138,6 +138,24 @@ func (a *admin) counted(handle func(http.ResponseWriter, *http.Request) error) h
 	}
 }
 
+// gate lets one in at a time.
+type gate chan struct{}
+
+// enter waits for a moment, in which one who has hung up may leave.
+func (g gate) enter(ctx context.Context) bool {
+	moment := time.NewTimer(2 * time.Second)
+	defer moment.Stop()
+	select {
+	case g <- struct{}{}:
+		return true
+	case <-moment.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (g gate) leave() { <-g }
+
 // checkpointAnswer is the line that answers a checkpoint.
 type checkpointAnswer struct {
 	Folder string    `json:"folder"`
@@ -145,10 +163,10 @@ type checkpointAnswer struct {
 }
 
 func (a *admin) checkpoint(w http.ResponseWriter, r *http.Request) error {
-	if !a.checkpointing.TryLock() {
+	if !a.checkpointing.enter(r.Context()) {
 		return feed.Exists("another backup of this server is being made")
 	}
-	defer a.checkpointing.Unlock()
+	defer a.checkpointing.leave()
 	// Only past the body's end it is seen when the caller hangs up.
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return err
@@ -232,10 +250,10 @@ func (a *admin) replay(w http.ResponseWriter, r *http.Request) error {
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&offsets); err != nil {
 		return err
 	}
-	if !a.replaying.TryLock() {
+	if !a.replaying.enter(r.Context()) {
 		return feed.Exists("another replay is under way")
 	}
-	defer a.replaying.Unlock()
+	defer a.replaying.leave()
 	begun := false
 	err := a.fanout.ReplaySome(r.Context(), offsets, func(o fanout.Replayed) {
 		begun = true

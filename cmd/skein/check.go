@@ -106,7 +106,7 @@ func (r *checkResult) write(w io.Writer) error {
 }
 
 func writeContents(w io.Writer, c engines.Contents) error {
-	_, err := fmt.Fprintf(w, "Storage  %s posts, %s of them in the outbox, %s users, %s follows, %s tier histories, %s request keys\nLog      %s records in %s topics\n",
+	_, err := fmt.Fprintf(w, "Storage  %s posts, %s events in the outbox, %s users, %s follows, %s tier histories, %s request keys\nLog      %s records in %s topics\n",
 		grouped(c.Posts), grouped(c.Outbox), grouped(c.Users), grouped(c.Follows), grouped(c.Tiers), grouped(c.RequestKeys),
 		grouped(c.Records), grouped(c.Topics))
 	return err

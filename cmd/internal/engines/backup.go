@@ -164,7 +164,7 @@ func WriteBackup(ctx context.Context, from, to string, began time.Time, step fun
 	if err := verify(unfinished); err != nil {
 		return b, err
 	}
-	if err := os.Rename(unfinished, to); err != nil {
+	if err := intoPlace(unfinished, to); err != nil {
 		return b, fmt.Errorf("cannot give the backup its name: %w", err)
 	}
 	return b, syncFolder(filepath.Dir(filepath.Clean(to)))

@@ -85,6 +85,14 @@ func (c counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// intoPlace renames a folder to one that is missing, or empty.
+func intoPlace(from, to string) error {
+	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Rename(from, to)
+}
+
 // writeSynced writes a small file that must not be there yet.
 func writeSynced(path string, content []byte) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -71,7 +71,7 @@ func Restore(ctx context.Context, b Backup, from, dir string, now time.Time, ste
 		return err
 	}
 	for _, name := range []string{logFolder, storageFolder} {
-		if err := os.Rename(filepath.Join(unfinished, name), filepath.Join(dir, name)); err != nil {
+		if err := intoPlace(filepath.Join(unfinished, name), filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("cannot restore: %w", err)
 		}
 		if err := syncFolder(dir); err != nil {
