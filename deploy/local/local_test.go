@@ -12,12 +12,8 @@ import (
 	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"skein/deploy/local/servers"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // house is a folder of servers, and what the last command said.
 type house struct {

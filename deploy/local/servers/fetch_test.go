@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -30,11 +31,11 @@ func TestFetchOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	fetches := 0 // guarded by the lock under test
+	var fetches atomic.Int32
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			folder, err := fetched(t.Context(), cache, "engine", func(folder string) error { fetches++; return fill(folder) })
+			folder, err := fetched(t.Context(), cache, "engine", func(folder string) error { fetches.Add(1); return fill(folder) })
 			if _, missing := os.Stat(filepath.Join(folder, "half")); err != nil || missing != nil {
 				t.Error(err, missing)
 			}
@@ -42,8 +43,8 @@ func TestFetchOnce(t *testing.T) {
 	}
 	all.Wait()
 	left, err := os.ReadDir(cache)
-	if err != nil || fetches != 1 || len(left) != 1 {
-		t.Errorf("%d fetches, which left %v; %v", fetches, left, err)
+	if err != nil || fetches.Load() != 1 || len(left) != 1 {
+		t.Errorf("%d fetches, which left %v; %v", fetches.Load(), left, err)
 	}
 	if _, err := os.Stat(filepath.Join(cache, "engine", "old")); err == nil {
 		t.Error("what a crash left was kept")
@@ -53,7 +54,7 @@ func TestFetchOnce(t *testing.T) {
 // TestLock: one at a time, although each that gives it back removes the file.
 func TestLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
-	inside, passed := 0, 0 // guarded by the lock under test
+	var inside, passed atomic.Int32 // the race detector knows nothing of such locks
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -63,18 +64,18 @@ func TestLock(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if inside++; inside != 1 {
-					t.Errorf("%d hold the lock", inside)
+				if holders := inside.Add(1); holders != 1 {
+					t.Errorf("%d hold the lock", holders)
 				}
-				inside--
-				passed++
+				inside.Add(-1)
+				passed.Add(1)
 				unlock()
 			}
 		})
 	}
 	all.Wait()
-	if passed != 160 {
-		t.Errorf("%d passed, want 160", passed)
+	if passed.Load() != 160 {
+		t.Errorf("%d passed, want 160", passed.Load())
 	}
 	unlock, err := Lock(t.Context(), path)
 	if err != nil {
@@ -121,6 +122,34 @@ func TestPinned(t *testing.T) {
 	for _, name := range []string{kafkaArtifacts().name, postgresArtifactsFor("linux", "arm64").name, postgresArtifactsFor("linux", "amd64").name, wheelName} {
 		if len(sums(name)) == 0 {
 			t.Errorf("%s has no checksums: see Pin", name)
+		}
+	}
+}
+
+// verdict is how Require ends a test.
+type verdict string
+
+func (*verdict) Helper()                 {}
+func (v *verdict) Skipf(string, ...any)  { *v += "skip " }
+func (v *verdict) Fatalf(string, ...any) { *v += "fail " }
+
+// TestRequire: what cannot be had is a skip, except in CI; what is broken never
+// is.
+func TestRequire(t *testing.T) {
+	for _, c := range []struct {
+		ci   string
+		err  error
+		want verdict
+	}{
+		{"", nil, ""},
+		{"", errors.New("broken"), "fail "},
+		{"true", &MissingError{}, "fail "},
+		{"", fmt.Errorf("up: %w", &MissingError{}), "skip fail "}, // Skipf of a real test does not return
+	} {
+		t.Setenv("CI", c.ci)
+		var got verdict
+		if Require(&got, c.err); got != c.want {
+			t.Errorf("%v with CI=%q: %q, want %q", c.err, c.ci, got, c.want)
 		}
 	}
 }

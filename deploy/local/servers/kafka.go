@@ -57,39 +57,53 @@ func findJava(ctx context.Context) (string, error) {
 }
 
 func (kafka) prepare(ctx context.Context, spec Spec, found installation, ports []int, log *os.File) (*exec.Cmd, error) {
-	data := filepath.Join(spec.Dir, "data")
-	settings, logging := filepath.Join(spec.Dir, "server.properties"), filepath.Join(spec.Dir, "log4j2.properties")
+	data, settings := filepath.Join(spec.Dir, "data"), filepath.Join(spec.Dir, "server.properties")
+	logging, temporary := filepath.Join(spec.Dir, "log4j2.properties"), filepath.Join(spec.Dir, "tmp")
+	if err := os.RemoveAll(temporary); err != nil { // libraries that a killed one left
+		return nil, err
+	}
+	if err := os.Mkdir(temporary, 0o755); err != nil {
+		return nil, err
+	}
 	if err := os.WriteFile(logging, []byte(kafkaLogging), 0o644); err != nil {
 		return nil, err
 	}
 	java := func(args ...string) *exec.Cmd {
 		return exec.Command(found.java, append([]string{
-			"-Xmx512m", "-XX:+UseSerialGC", "-Dlog4j2.configurationFile=" + logging,
-			"-cp", filepath.Join(found.bin, "*"),
+			"-Xmx512m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Djava.io.tmpdir=" + temporary,
+			"-Dlog4j2.configurationFile=" + logging, "-cp", filepath.Join(found.bin, "*"),
 		}, args...)...)
 	}
 	if _, err := os.Stat(data); errors.Is(err, os.ErrNotExist) {
-		unfinished := data + ".new"
-		if err := os.RemoveAll(unfinished); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(settings, kafkaSettings(unfinished, ports), 0o644); err != nil {
-			return nil, err
-		}
 		format := java("kafka.tools.StorageTool", "format", "-t", kafkaClusterID(), "-c", settings)
 		format.Stdout, format.Stderr = log, log
-		attach(format, false)
-		if err := runProcess(ctx, format); err != nil {
+		if err := formatKafka(ctx, data, settings, format); err != nil {
 			return nil, fmt.Errorf("formatting its data: %w", err)
-		}
-		if err := os.Rename(unfinished, data); err != nil {
-			return nil, err
 		}
 	}
 	if err := os.WriteFile(settings, kafkaSettings(data, ports), 0o644); err != nil {
 		return nil, err
 	}
 	return java("kafka.Kafka", settings), nil
+}
+
+// formatKafka makes data with the program format, which reads settings, or
+// nothing.
+func formatKafka(ctx context.Context, data, settings string, format *exec.Cmd) error {
+	unfinished := data + ".new"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return err
+	}
+	defer os.RemoveAll(unfinished)
+	anyPorts := []int{1, 2} // the data does not remember them
+	if err := os.WriteFile(settings, kafkaSettings(unfinished, anyPorts), 0o644); err != nil {
+		return err
+	}
+	attach(format, false)
+	if err := runProcess(ctx, format); err != nil {
+		return err
+	}
+	return os.Rename(unfinished, data)
 }
 
 // kafkaClusterID draws an id in Kafka's form, 16 bytes in base64.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -156,8 +157,11 @@ func (s *Server) start(ctx context.Context, samePorts bool) error {
 	if err != nil {
 		return err
 	}
+	ports := last.Ports
+	if samePorts {
+		ports = s.state.Load().ports
+	}
 	for attempt := 0; ; attempt++ {
-		ports := last.Ports
 		if ports == nil {
 			if ports, err = choosePorts(s.engine.portCount()); err != nil {
 				return fmt.Errorf("cannot start %s: %w", s.Name(), err)
@@ -167,7 +171,7 @@ func (s *Server) start(ctx context.Context, samePorts bool) error {
 		if err == nil || samePorts || attempt == 3 || !errors.Is(err, syscall.EADDRINUSE) {
 			return err
 		}
-		last.Ports = nil
+		ports = nil
 	}
 }
 
@@ -184,7 +188,7 @@ func (s *Server) startOn(ctx context.Context, found installation, ports []int) e
 		return fmt.Errorf("cannot start %s: %w", s.Name(), err)
 	}
 	defer out.Close()
-	begin, err := out.Seek(0, 2)
+	begin, err := out.Seek(0, io.SeekEnd)
 	if err != nil {
 		return fmt.Errorf("cannot start %s: %w", s.Name(), err)
 	}
@@ -193,15 +197,15 @@ func (s *Server) startOn(ctx context.Context, found installation, ports []int) e
 		s.state.Store(&state{version: found.version, ports: ports, process: p})
 		return nil
 	}
-	text := fmt.Sprintf("%s %s did not start: %v; its log is %s", s.Name(), found.version, err, s.Log())
+	// Each engine has its own way to say that a port is taken: better look.
+	if taken := portsFree(ports); taken != nil {
+		err = fmt.Errorf("%w, %w", err, taken)
+	}
+	err = fmt.Errorf("%s %s did not start: %w; its log is %s", s.Name(), found.version, err, s.Log())
 	if tail := lastLines(out, begin); tail != "" {
-		text += " and ends: " + tail
+		err = fmt.Errorf("%w and ends: %s", err, tail)
 	}
-	// Found out only now, since no engine says it in a way of its own.
-	if err := portsFree(ports); err != nil {
-		return fmt.Errorf("%s: %w", text, err)
-	}
-	return errors.New(text)
+	return err
 }
 
 // launch runs the program and waits until it answers. After an error it is gone.
@@ -220,10 +224,13 @@ func (s *Server) launch(ctx context.Context, found installation, ports []int, ou
 	if err == nil {
 		err = s.awaitAnswer(ctx, p, ports[0])
 	}
-	if err != nil {
-		return nil, errors.Join(err, p.kill())
+	if err == nil {
+		return p, nil
 	}
-	return p, nil
+	if killErr := p.kill(); killErr != nil {
+		err = fmt.Errorf("%w, and cannot be killed: %w", err, killErr)
+	}
+	return nil, err
 }
 
 // awaitAnswer waits until p answers on port, and fails when p ends.
