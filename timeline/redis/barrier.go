@@ -22,7 +22,6 @@ type barrier struct {
 const waitTime = time.Second
 
 var (
-	errDeposed     = errors.New("the server is not a master any more")
 	errOtherServer = errors.New("the server was restarted, or another one is master now")
 	errNoReplica   = errors.New("no replica has acknowledged the deliveries; the server may have been deposed")
 )
@@ -65,7 +64,8 @@ func (n *node) barrier(ctx context.Context) error {
 	}
 }
 
-// wait writes, waits for replicas, and says what the server is then.
+// wait writes, waits for replicas, and says what the server is then. A server
+// that is a replica itself refuses the WAIT, also where it takes writes.
 func (n *node) wait(ctx context.Context, replicas int) (barrier, int, error) {
 	cmds, err := n.pipelined(ctx, func(pipe goredis.Pipeliner) {
 		pipe.Set(ctx, n.proof, 1, 0)
@@ -86,9 +86,6 @@ func (n *node) wait(ctx context.Context, replicas int) (barrier, int, error) {
 // parseBarrier reads INFO replication.
 func parseBarrier(info string) (barrier, error) {
 	fields := parseInfo(info)
-	if fields["role"] != "master" {
-		return barrier{}, errDeposed
-	}
 	b := barrier{stamp: fields["master_replid"]}
 	if len(b.stamp) != stampSize {
 		return barrier{}, fmt.Errorf("INFO replication tells no master_replid: %q", b.stamp)

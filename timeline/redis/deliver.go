@@ -23,6 +23,7 @@ const pipelineLength = 500
 type pair struct {
 	viewer feed.UserID
 	post   feed.PostID
+	turn   uint64 // of the viewer, drawn anew for each call
 }
 
 // Deliver appends posts, blindly: one LPUSHX for each viewer, which does nothing
@@ -55,6 +56,7 @@ func (s *Store) Deliver(ctx context.Context, deliveries []timeline.Delivery) (ti
 // byNode lists the pairs of each node, by viewer, in an order of viewers drawn
 // anew.
 func (s *Store) byNode(deliveries []timeline.Delivery) [][]pair {
+	drawn := feed.UserID(rand.Uint64())
 	byNode := make([][]pair, len(s.nodes))
 	if len(s.nodes) == 1 {
 		n := 0
@@ -71,18 +73,14 @@ func (s *Store) byNode(deliveries []timeline.Delivery) [][]pair {
 		for _, viewers := range [][]feed.UserID{d.Viewers[start:], d.Viewers[:start]} {
 			for _, v := range viewers {
 				i := s.Shard(v)
-				byNode[i] = append(byNode[i], pair{viewer: v, post: d.Post})
+				byNode[i] = append(byNode[i], pair{viewer: v, post: d.Post, turn: (v ^ drawn).Hash()})
 			}
 		}
 	}
-	if len(deliveries) == 1 {
-		return byNode // nothing to join
-	}
-	drawn := feed.UserID(rand.Uint64())
-	for _, pairs := range byNode {
-		slices.SortFunc(pairs, func(a, b pair) int {
-			return cmp.Or(cmp.Compare((a.viewer^drawn).Hash(), (b.viewer^drawn).Hash()), cmp.Compare(a.post, b.post))
-		})
+	if len(deliveries) > 1 { // else there is nothing to join
+		for _, pairs := range byNode {
+			slices.SortFunc(pairs, func(a, b pair) int { return cmp.Compare(a.turn, b.turn) })
+		}
 	}
 	return byNode
 }
@@ -144,17 +142,11 @@ func cut(pairs []pair) int {
 
 // sendPart sends one pipeline, and then cuts what has become too long.
 func (sh *share) sendPart(ctx context.Context, pairs []pair) {
-	groups := make([][]pair, 0, min(len(pairs), pipelineLength))
+	groups := byViewer(pairs)
+	commands := sh.store.commands(groups, len(pairs))
 	cmds, err := sh.node.pipelined(ctx, func(pipe goredis.Pipeliner) {
-		groups = groups[:0]
-		for rest := pairs; len(rest) > 0; {
-			n := 1
-			for n < len(rest) && rest[n].viewer == rest[0].viewer {
-				n++
-			}
-			pipe.LPushX(ctx, sh.store.key(rest[0].viewer), packPosts(rest[:n])...)
-			groups = append(groups, rest[:n])
-			rest = rest[n:]
+		for _, args := range commands {
+			pipe.Process(ctx, goredis.NewIntCmd(ctx, args...))
 		}
 	})
 	if len(cmds) != len(groups) {
@@ -182,16 +174,50 @@ func (sh *share) sendPart(ctx context.Context, pairs []pair) {
 	}
 }
 
-// packPosts returns the entries of pairs as arguments of a command, each in the
-// same array.
-func packPosts(pairs []pair) []any {
-	packed := make([]byte, 0, len(pairs)*entrySize)
-	args := make([]any, len(pairs))
-	for i, p := range pairs {
-		packed = pack(packed, timeline.Delivered(p.post))
-		args[i] = packed[i*entrySize:]
+// byViewer cuts pairs into those of one viewer each.
+func byViewer(pairs []pair) [][]pair {
+	groups := make([][]pair, 0, min(len(pairs), pipelineLength))
+	for len(pairs) > 0 {
+		n := 1
+		for n < len(pairs) && pairs[n].viewer == pairs[0].viewer {
+			n++
+		}
+		groups = append(groups, pairs[:n])
+		pairs = pairs[n:]
 	}
-	return args
+	return groups
+}
+
+// commands returns an LPUSHX for each group. All their arguments lie in three
+// arrays: one by one they would cost as much as all else that is done here.
+func (s *Store) commands(groups [][]pair, pairs int) [][]any {
+	var text []byte
+	ends := make([]int, 0, len(groups)+pairs)
+	for _, group := range groups {
+		text = s.appendKey(text, group[0].viewer)
+		ends = append(ends, len(text))
+		for _, p := range group {
+			text = pack(text, timeline.Delivered(p.post))
+			ends = append(ends, len(text))
+		}
+	}
+	all, parts := string(text), make([]string, len(ends))
+	for i, from := 0, 0; i < len(ends); i++ {
+		parts[i] = all[from:ends[i]]
+		from = ends[i]
+	}
+	args := make([]any, 0, 2*len(groups)+pairs)
+	commands := make([][]any, len(groups))
+	for i, group := range groups {
+		first := len(args)
+		args = append(args, "lpushx")
+		for j := range 1 + len(group) {
+			args = append(args, &parts[j]) // a pointer fits an interface as it is
+		}
+		parts = parts[1+len(group):]
+		commands[i] = args[first:len(args):len(args)]
+	}
+	return commands
 }
 
 // compact cuts the timelines of groups, which are delivered. Should it fail they

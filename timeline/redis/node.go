@@ -66,8 +66,11 @@ func (s *Store) nodeOf(feed.UserID) *node { return s.nodes[0] }
 
 // key names a viewer's timeline. The braces make it and whatever else a viewer
 // may come to have lie in one slot of a cluster.
-func (s *Store) key(v feed.UserID) string {
-	return s.opts.Prefix + "t:{" + strconv.FormatInt(int64(v), 36) + "}"
+func (s *Store) key(v feed.UserID) string { return string(s.appendKey(nil, v)) }
+
+func (s *Store) appendKey(b []byte, v feed.UserID) []byte {
+	b = append(append(b, s.opts.Prefix...), "t:{"...)
+	return append(strconv.AppendInt(b, int64(v), 36), '}')
 }
 
 func validPrefix(prefix string) bool { return !strings.ContainsAny(prefix, "{}") }

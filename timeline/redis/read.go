@@ -14,9 +14,9 @@ import (
 // Read returns a page. The timeline comes from one script: its entries, its
 // header and the stamp of the server are of one instant.
 //
-// All that was pushed since the list was sorted comes with it, and as much of
-// the sorted part as the page should need; if it needs more (repeats, a page
-// further down), the list is read again, whole.
+// All that was pushed since the list was sorted comes with it, and of the sorted
+// part, which has no repeats, one entry more than the page: enough for it, and to
+// tell whether there are more. A page further down takes the list whole.
 func (s *Store) Read(ctx context.Context, q timeline.Query) (timeline.Page, error) {
 	wanted := min(max(q.Limit, 0), s.opts.Cap) + 1
 	if q.Before < feed.MaxPostID {
@@ -26,14 +26,7 @@ func (s *Store) Read(ctx context.Context, q timeline.Query) (timeline.Page, erro
 	if err != nil {
 		return timeline.Page{}, unavailable("read a timeline", err)
 	}
-	page, enough := got.page(q)
-	if !enough {
-		if got, err = s.look(ctx, q, whole); err != nil {
-			return timeline.Page{}, unavailable("read a timeline", err)
-		}
-		page, _ = got.page(q)
-	}
-	return page, nil
+	return got.page(q), nil
 }
 
 // whole asks for all entries.
@@ -42,8 +35,7 @@ const whole = -1
 // look is what one reading of the server found.
 type look struct {
 	header  header // state Absent if there is nothing that can be trusted
-	stored  int    // how many entries there are
-	entries string // the first of them, packed
+	entries string // as many as were wanted, packed
 	deletes uint64
 }
 
@@ -91,10 +83,8 @@ func (l *look) parse(answer []any) (stamp string, err error) {
 		}
 	}
 	if ok && len(answer) > 2 {
-		stored, isNumber := answer[2].(int64)
-		l.stored = int(stored)
-		l.entries, ok = answer[len(answer)-1].(string)
-		ok = ok && isNumber && len(l.entries)%entrySize == 0
+		l.entries, ok = answer[2].(string)
+		ok = ok && len(l.entries)%entrySize == 0
 	}
 	if !ok {
 		return "", errAnswer
@@ -102,12 +92,12 @@ func (l *look) parse(answer []any) (stamp string, err error) {
 	return stamp, nil
 }
 
-// page makes the page that q asks for, and reports whether l was enough for it.
-func (l *look) page(q timeline.Query) (timeline.Page, bool) {
+// page makes the page that q asks for.
+func (l *look) page(q timeline.Query) timeline.Page {
 	p := timeline.Page{State: l.header.state, Header: l.header.Header, Floor: q.Before}
 	p.Acts, p.Deletes = l.header.acts, l.deletes
 	if p.State != timeline.Live {
-		return p, true
+		return p
 	}
 	entries := make([]timeline.Entry, 0, len(l.entries)/entrySize)
 	for at := 0; at < len(l.entries); at += entrySize {
@@ -120,13 +110,13 @@ func (l *look) page(q timeline.Query) (timeline.Page, bool) {
 	limit := max(q.Limit, 0)
 	if len(entries) <= limit {
 		p.Entries, p.Floor = entries, min(p.Bottom, feed.MaxPostID-1)+1
-		return p, len(l.entries)/entrySize == l.stored
+		return p
 	}
 	p.Entries = entries[:limit:limit]
 	if limit > 0 {
 		p.Floor = entries[limit-1].ID()
 	}
-	return p, true
+	return p
 }
 
 // newestFirst orders by falling id, and a delivered entry before the same from

@@ -1,7 +1,7 @@
 -- KEYS: timeline. ARGV: life, TTL in ms, entries wanted of the sorted part (-1:
 -- all), how many unsorted ones are left unsorted, cap.
 -- Returns the stamp; then, if the timeline can be trusted, its header; then, if
--- it is live, how many entries it has and the first of them, joined.
+-- it is live, its first entries, joined.
 local now = stamp()
 local key, h = KEYS[1], header(KEYS[1])
 if not h or sub(h, 51, 90) ~= now or sub(h, 27, 34) ~= ARGV[1] then return {now} end
@@ -16,5 +16,5 @@ if entries - sorted > tonumber(ARGV[4]) then
 end
 local n = tonumber(ARGV[3])
 n = n < 0 and entries or math.min(entries, entries - sorted + n)
-if n == 0 then return {now, h, entries, ''} end
-return {now, h, entries, table.concat(call('LRANGE', key, 0, n - 1))}
+if n == 0 then return {now, h, ''} end
+return {now, h, table.concat(call('LRANGE', key, 0, n - 1))}
