@@ -122,7 +122,9 @@ func copyOf(t testing.TB, server, template string) string {
 	t.Helper()
 	name := fmt.Sprintf("%s_%d", ours.template, databases.Add(1))
 	must(t, execute(server, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, template)))
-	t.Cleanup(func() { execute(server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	if os.Getenv("SKEIN_TEST_POSTGRES") != "" { // our own server goes as a whole
+		t.Cleanup(func() { execute(server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	}
 	return withDatabase(server, name)
 }
 

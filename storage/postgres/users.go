@@ -91,3 +91,33 @@ func (s *Store) GetUsers(ctx context.Context, ids []feed.UserID) ([]feed.User, e
 	}
 	return users, nil
 }
+
+const (
+	missingUsers = `
+SELECT id FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (id, place)
+WHERE NOT EXISTS (SELECT FROM users WHERE users.id = asked.id) ORDER BY place`
+
+	countFollowers = `
+SELECT coalesce((SELECT sum(count) FROM follower_counts WHERE author = asked.id), 0)::bigint
+FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (id, place) ORDER BY place`
+)
+
+// MissingUsers implements storage.Users.
+func (s *Store) MissingUsers(ctx context.Context, ids []feed.UserID) ([]feed.UserID, error) {
+	rows, err := s.pool.Query(ctx, missingUsers, numbers(ids))
+	if err != nil {
+		return nil, translate("look for users", err)
+	}
+	missing, err := pgx.CollectRows(rows, pgx.RowTo[feed.UserID])
+	return missing, translate("look for users", err)
+}
+
+// CountFollowers implements storage.Users. Counts are exact here.
+func (s *Store) CountFollowers(ctx context.Context, authors []feed.UserID) ([]int64, error) {
+	rows, err := s.pool.Query(ctx, countFollowers, numbers(authors))
+	if err != nil {
+		return nil, translate("count followers", err)
+	}
+	counts, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	return counts, translate("count followers", err)
+}
