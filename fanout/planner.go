@@ -111,12 +111,12 @@ func (f *Fanout) followerCounts(ctx context.Context, events []storage.Event) (ma
 			authors = append(authors, e.Author)
 		}
 	}
-	users, err := f.cfg.Graph.GetUsers(ctx, authors)
+	followers, err := f.cfg.Graph.CountFollowers(ctx, authors)
 	if err != nil {
 		return nil, err
 	}
-	for _, u := range users {
-		counts[u.ID] = u.Followers
+	for i, author := range authors {
+		counts[author] = followers[i]
 	}
 	return counts, nil
 }

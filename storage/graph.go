@@ -24,6 +24,14 @@ type Users interface {
 	// GetUsers returns those users that exist, in the order asked, as one
 	// multi-get.
 	GetUsers(ctx context.Context, ids []feed.UserID) ([]feed.User, error)
+
+	// MissingUsers returns those of ids that are no users, in the order asked.
+	// It is cheaper than GetUsers, for calls that only need to know.
+	MissingUsers(ctx context.Context, ids []feed.UserID) ([]feed.UserID, error)
+
+	// CountFollowers returns how many followers each author has, in the order
+	// asked, 0 for one who is no user. It may be off by a hundredth.
+	CountFollowers(ctx context.Context, authors []feed.UserID) ([]int64, error)
 }
 
 // FollowVersion counts the changes of one viewer's follow set: every Follow that

@@ -10,6 +10,7 @@ import (
 
 	"skein/feed"
 	feedv1 "skein/proto/feed/v1"
+	"skein/storage"
 	"skein/timeline"
 )
 
@@ -19,17 +20,12 @@ type graphService struct {
 }
 
 // mustExist returns feed.CodeNotFound for the first user that does not exist.
-func (s *Server) mustExist(ctx context.Context, ids ...feed.UserID) error {
-	users, err := s.graph.GetUsers(ctx, ids)
-	if err != nil {
-		return err
+func mustExist(ctx context.Context, graph storage.Users, ids ...feed.UserID) error {
+	missing, err := graph.MissingUsers(ctx, ids)
+	if err == nil && len(missing) > 0 {
+		err = feed.NotFound("there is no user %d; create it with GraphService.CreateUser", missing[0])
 	}
-	for i, id := range ids {
-		if i >= len(users) || users[i].ID != id {
-			return feed.NotFound("there is no user %d; create it with GraphService.CreateUser", id)
-		}
-	}
-	return nil
+	return err
 }
 
 func (s *graphService) CreateUser(ctx context.Context, r *feedv1.CreateUserRequest) (*feedv1.User, error) {
@@ -80,7 +76,7 @@ func (s *graphService) changeEdge(ctx context.Context, viewer, author int64, cha
 		return v.err()
 	}
 	edge := feed.Follow{Viewer: feed.UserID(viewer), Author: feed.UserID(author)}
-	if err := s.mustExist(ctx, edge.Viewer, edge.Author); err != nil {
+	if err := mustExist(ctx, s.graph, edge.Viewer, edge.Author); err != nil {
 		return err
 	}
 	if _, err := change(ctx, edge); err != nil {
@@ -141,7 +137,7 @@ func (s *graphService) listPage(ctx context.Context, kind tokenKind, user feed.U
 	if v = append(v, bad...); len(v) > 0 {
 		return 0, 0, v.err()
 	}
-	return next, size, s.mustExist(ctx, user)
+	return next, size, mustExist(ctx, s.graph, user)
 }
 
 func (s *graphService) ImportFollows(stream grpc.ClientStreamingServer[feedv1.ImportFollowsRequest, feedv1.ImportFollowsResponse]) error {

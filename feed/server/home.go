@@ -163,12 +163,8 @@ func fetch(n int) int { return n + n/4 + 8 }
 // revive rebuilds the timeline of a viewer who has none that can be read, and opens
 // it. One that somebody else is building is no error: the page is then pulled.
 func (s *scan) revive(ctx context.Context) error {
-	users, err := s.graph.GetUsers(ctx, []feed.UserID{s.viewer})
-	if err != nil {
+	if err := mustExist(ctx, s.graph, s.viewer); err != nil {
 		return err
-	}
-	if len(users) == 0 {
-		return feed.NotFound("there is no user %d; create it with GraphService.CreateUser", s.viewer)
 	}
 	if s.degraded {
 		return nil

@@ -27,7 +27,7 @@ func (s *postService) CreatePost(ctx context.Context, r *feedv1.CreatePostReques
 		return nil, err
 	}
 	author := feed.UserID(r.GetAuthorId())
-	if err := s.mustExist(ctx, author); err != nil {
+	if err := mustExist(ctx, s.graph, author); err != nil {
 		return nil, err
 	}
 	draft := storage.Draft{

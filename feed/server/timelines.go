@@ -60,7 +60,7 @@ func (s *timelineService) GetUserTimeline(ctx context.Context, r *feedv1.GetUser
 		return nil, err
 	}
 	if len(refs) == 0 && before == feed.MaxPostID {
-		if err := s.mustExist(ctx, author); err != nil {
+		if err := mustExist(ctx, s.graph, author); err != nil {
 			return nil, err
 		}
 	}

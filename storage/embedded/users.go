@@ -129,3 +129,41 @@ func (s *Store) GetUsers(ctx context.Context, ids []feed.UserID) ([]feed.User, e
 	}
 	return users, nil
 }
+
+// MissingUsers implements storage.Users. Mostly it is answered from memory.
+func (s *Store) MissingUsers(ctx context.Context, ids []feed.UserID) ([]feed.UserID, error) {
+	const doing = "look for users"
+	if err := s.enter(ctx, doing); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	var missing []feed.UserID
+	for _, id := range ids {
+		exists, err := s.userExists(id)
+		if err != nil {
+			return nil, translate(doing, err)
+		}
+		if !exists {
+			missing = append(missing, id)
+		}
+	}
+	return missing, nil
+}
+
+// CountFollowers implements storage.Users. Counts are exact here.
+func (s *Store) CountFollowers(ctx context.Context, authors []feed.UserID) ([]int64, error) {
+	const doing = "count followers"
+	if err := s.enter(ctx, doing); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	counts := make([]int64, len(authors))
+	for i, author := range authors {
+		count, _, err := s.lookupNumbers(number(tableFollowerCounts, author), 1)
+		if err != nil {
+			return nil, translate(doing, err)
+		}
+		counts[i] = int64(count[0])
+	}
+	return counts, nil
+}

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ var userCases = []testCase{
 	{"CreateUser_Concurrent", createUsersTogether},
 	{"CreateUser_ChosenIDsSurviveReopen", createUsersReopened},
 	{"GetUsers_WithCounts", userCounts},
+	{"MissingUsers", missingUsers},
 }
 
 func createUsers(t *testing.T, s Stores) {
@@ -88,5 +90,23 @@ func userCounts(t *testing.T, s Stores) {
 		if got[i].ID != want.ID || got[i].Followers != want.Followers || got[i].Following != want.Following {
 			t.Errorf("user %+v, want %+v", got[i], want)
 		}
+	}
+	counts := result(s.Graph.CountFollowers(bg, []feed.UserID{4, 1 << 62, 5, 1, 5}))(t)
+	if want := []int64{1, 0, 1, 0, 1}; !slices.Equal(counts, want) {
+		t.Errorf("followers %v, want %v", counts, want)
+	}
+}
+
+func missingUsers(t *testing.T, s Stores) {
+	for _, id := range []feed.UserID{3, 999_999, 1 << 50} {
+		result(s.Graph.CreateUser(bg, id))(t)
+	}
+	asked := []feed.UserID{7, 3, 1 << 62, 999_999, 1 << 50, 7, 1<<50 + 1}
+	missing := result(s.Graph.MissingUsers(bg, asked))(t)
+	if want := []feed.UserID{7, 1 << 62, 7, 1<<50 + 1}; !slices.Equal(missing, want) {
+		t.Errorf("missing users %v, want %v", missing, want)
+	}
+	if missing := result(s.Graph.MissingUsers(bg, nil))(t); len(missing) != 0 {
+		t.Errorf("of no users %v are missing", missing)
 	}
 }
