@@ -212,10 +212,9 @@ func TestBytesPerEntry(t *testing.T) {
 		if stats.Live < timelines*9/10 || stats.Live > timelines*11/10 {
 			t.Errorf("Stats tells %d timelines of %d", stats.Live, timelines)
 		}
-		for n := range 199 {
-			if deliver(t, s, feed.PostID(1000+n), viewers...); step == "just built" {
-				break
-			}
+		posts := map[string]int{"just built": 1, "one more": 199}[step]
+		for n := range posts {
+			deliver(t, s, feed.PostID(1000+n), viewers...)
 		}
 	}
 }

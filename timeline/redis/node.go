@@ -34,7 +34,7 @@ const (
 	dialTimeout = 2 * time.Second
 	// ioTimeout cuts a server that has stalled. A pipeline of pipelineLength
 	// commands takes a millisecond.
-	ioTimeout = 2 * time.Second
+	ioTimeout = 3 * time.Second
 
 	poolSize = 16
 	// inFlight is how many pipelines of deliveries a node is sent at once: one

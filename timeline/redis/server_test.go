@@ -135,8 +135,11 @@ func build(t testing.TB, s *redis.Store, v feed.UserID, n int) timeline.Token {
 func deliver(t testing.TB, s *redis.Store, post feed.PostID, viewers ...feed.UserID) timeline.Outcome {
 	t.Helper()
 	out, err := s.Deliver(ctx, []timeline.Delivery{{Post: post, Viewers: viewers}})
-	if err != nil || len(out.Undelivered) > 0 {
-		t.Fatalf("Deliver: %+v, %v", out, err)
+	if len(out.Undelivered) > 0 {
+		err = out.Undelivered[0].Err
+	}
+	if err != nil {
+		t.Fatalf("Deliver: %v", err)
 	}
 	return out
 }
