@@ -118,6 +118,28 @@ func TestEndsOfNewLeader(t *testing.T) {
 	}
 }
 
+// TestPendingAsksCommitsFirst: work that moves while Pending asks is counted only
+// if the ends are asked after the commits.
+func TestPendingAsksCommitsFirst(t *testing.T) {
+	t.Parallel()
+	l, cluster := faulty(t)
+	must(t, l.Append(t.Context(), single.Name, numbered(0, 3)...))
+	asked := make(chan kmsg.Key, 10)
+	for _, key := range []kmsg.Key{kmsg.OffsetFetch, kmsg.ListOffsets} {
+		cluster.ControlKey(key.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+			cluster.KeepControl()
+			asked <- key
+			return nil, nil, false
+		})
+	}
+	if _, count := low(t, l); count != 3 {
+		t.Errorf("pending are %d", count)
+	}
+	if first, second, more := <-asked, <-asked, len(asked); first != kmsg.OffsetFetch || second != kmsg.ListOffsets || more != 0 {
+		t.Errorf("asked %v, then %v, then %d more", first.Name(), second.Name(), more)
+	}
+}
+
 // TestTooLarge: a record that the topic does not take is refused, and those
 // that it takes alone are sent in as many batches as needed.
 func TestTooLarge(t *testing.T) {

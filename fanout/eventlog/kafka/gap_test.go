@@ -181,3 +181,23 @@ func TestGapTopicMadeAgain(t *testing.T) {
 		t.Errorf("committed %v, %v; want 3", committed, err)
 	}
 }
+
+// TestGapEndMovedBack: a partition that ends before what the group committed, as
+// after an unclean election, is a gap; the group goes on at its beginning, and
+// until it knows no bound passes anything.
+func TestGapEndMovedBack(t *testing.T) {
+	t.Parallel()
+	l := opened(t, place(t), single)
+	must(t, l.Append(t.Context(), single.Name, numbered(0, 3)...))
+	holding(t, l, func(ctx context.Context, p eventlog.Partition) error { return p.Commit(ctx, 50) })
+	if bound, count := low(t, l); bound != 0 || count < 1 {
+		t.Errorf("pending are %d, from %d on", count, bound)
+	}
+	holding(t, l, func(ctx context.Context, p eventlog.Partition) error {
+		next, err := expect(ctx, p, true, "0", "1", "2")
+		return errors.Join(err, p.Commit(ctx, next-1))
+	})
+	if bound, count := low(t, l); bound != 3 || count != 1 {
+		t.Errorf("after the gap pending are %d, from %d on", count, bound)
+	}
+}

@@ -31,17 +31,15 @@ func sizeOf(r *eventlog.Record) int { return recordOverhead + len(r.Key) + len(r
 // encode makes the driver's records. They can be sent once.
 func encode(records []eventlog.Record) kafka.RecordReader {
 	out := make([]kafka.Record, len(records))
-	headers := make([]byte, 0, headerLen*len(records))
 	for i := range records {
 		r := &records[i]
-		headers = binary.BigEndian.AppendUint64(headers, uint64(r.Post))
-		headers = binary.BigEndian.AppendUint64(headers, uint64(r.Low))
+		bounds := binary.BigEndian.AppendUint64(make([]byte, 0, headerLen), uint64(r.Post))
+		bounds = binary.BigEndian.AppendUint64(bounds, uint64(r.Low))
 		out[i] = kafka.Record{
 			Time:    r.AppendTime,
 			Value:   kafka.NewBytes(r.Value),
-			Headers: []kafka.Header{{Key: header, Value: headers[i*headerLen:]}},
+			Headers: []kafka.Header{{Key: header, Value: bounds}},
 		}
-		out[i].Headers[0].Value = headers[i*headerLen : (i+1)*headerLen : (i+1)*headerLen]
 		if len(r.Key) > 0 {
 			out[i].Key = kafka.NewBytes(r.Key)
 		}

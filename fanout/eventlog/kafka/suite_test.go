@@ -32,3 +32,22 @@ func inCluster(t testing.TB) logtest.Open {
 func TestSuite(t *testing.T) { logtest.Run(t, inCluster) }
 
 func BenchmarkLog(b *testing.B) { logtest.Benchmark(b, inCluster) }
+
+// BenchmarkRelay appends what a relay does: 512 posts of as many authors, to the
+// eight partitions of a topic.
+func BenchmarkRelay(b *testing.B) {
+	const each = 512
+	topic := eventlog.Topic{Name: "relay", Partitions: 8}
+	l, err := inCluster(b)(topic)
+	must(b, err)
+	records := numbered(0, each)
+	for i := range records {
+		records[i].Value = make([]byte, 300)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		must(b, l.Append(b.Context(), topic.Name, records...))
+	}
+	b.ReportMetric(float64(b.N*each)/b.Elapsed().Seconds(), "records/s")
+	must(b, l.Close())
+}
