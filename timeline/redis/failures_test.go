@@ -102,7 +102,7 @@ func TestOutOfMemory(t *testing.T) {
 	server := own(t, "--maxmemory-policy", "noeviction")
 	s := open(t, server.URL(), redis.Options{Cap: 8})
 	c := raw(t, server.URL())
-	build(t, s, 1, 5)
+	token := build(t, s, 1, 5)
 	if err := c.ConfigSet(ctx, "maxmemory", "100kb").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -110,8 +110,9 @@ func TestOutOfMemory(t *testing.T) {
 	if err != nil || len(out.Undelivered) != 1 || len(out.Undelivered[0].Deliveries) != 3 {
 		t.Fatalf("%+v, %v; want three posts that were not delivered", out, err)
 	}
-	_, _, err = s.Create(ctx, 2, life)
-	for _, err := range []error{out.Undelivered[0].Err, err} {
+	_, _, createErr := s.Create(ctx, 2, life)
+	_, foldErr := s.Fold(ctx, 1, token, 1, 2, []timeline.Entry{timeline.Rebuilt(9)})
+	for _, err := range []error{out.Undelivered[0].Err, createErr, foldErr} {
 		if feed.CodeOf(err) != feed.CodeUnavailable || !strings.Contains(err.Error(), "volatile-ttl") {
 			t.Fatalf("the error is %v, want UNAVAILABLE and what to do", err)
 		}

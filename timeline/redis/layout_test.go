@@ -118,6 +118,24 @@ func TestPrefixes(t *testing.T) {
 	})
 }
 
+// What lies below the bottom leaves the list when it is written anew.
+func TestBelowBottomIsDropped(t *testing.T) {
+	url, prefix := shared(t), rand.Text()
+	s, c := open(t, url, redis.Options{Prefix: prefix}), raw(t, url)
+	token, _, err := s.Create(ctx, 1, life)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Deliver(ctx, manyPosts(1, 1, 5))
+	if ok, err := s.Finish(ctx, 1, token, nil, 3, 1); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	shows(t, s, 1, 5, 4)
+	if n := c.LLen(ctx, keyOf(prefix, 1)).Val(); n != 3 {
+		t.Fatalf("two entries and a header take %d elements", n)
+	}
+}
+
 // A list of another layout, or with another element where its header was, is
 // absent; Create takes its place.
 func TestStrangeLists(t *testing.T) {
