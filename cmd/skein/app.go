@@ -18,7 +18,6 @@ import (
 
 	"skein/cmd/internal/engines"
 	"skein/cmd/internal/rpc"
-	"skein/cmd/internal/threads"
 	"skein/fanout"
 	"skein/feed/server"
 	"skein/storage"
@@ -36,19 +35,22 @@ import (
 //	       4. the fan-out finishes its chunks and commits its offsets
 //	       5. metrics, which told of all this, go last
 //	Close: API, then the engines in reverse, then the lock
+//
+// A worker has no API and does not listen for it.
 type App struct {
 	config  Config
 	log     *slog.Logger
 	engines *engines.Set
+	tiers   *storage.TierCopy // shared by fan-out and API
 	fanout  *fanout.Fanout
-	api     *server.Server
+	api     *server.Server // nil in a worker
 
-	rpc         *grpc.Server
+	rpc         *grpc.Server // nil in a worker
 	health      *health.Server
 	metrics     *http.Server // nil when switched off
-	rpcListener net.Listener
+	rpcListener net.Listener // nil in a worker
 	webListener net.Listener // nil when switched off
-	admin       *admin
+	admin       *admin       // nil unless storage and log are on this disk
 
 	// healthy ends when something fails that cannot be mended; its cause says
 	// what. fail ends it.
@@ -78,7 +80,7 @@ func newApp(config Config, log *slog.Logger, alter func(*engines.Set)) (*App, er
 }
 
 func (a *App) open(alter func(*engines.Set)) (err error) {
-	a.engines, err = engines.Open(a.config.Engines, engines.Options{
+	a.engines, err = engines.Open(a.healthy, a.config.Engines, engines.Options{
 		Topics: fanout.Topics(), Clock: time.Now, Logger: a.log, OnFatal: a.fatal,
 	})
 	if err != nil {
@@ -90,20 +92,27 @@ func (a *App) open(alter func(*engines.Set)) (err error) {
 		return err
 	}
 	registry := newRegistry(a.config.Engines, a.engines.Timelines)
-	if err := a.openFeed(registry); err != nil {
+	if err := a.openFanout(registry); err != nil {
 		return err
 	}
-	a.rpc, a.health = rpc.New(rpc.Config{MaxInFlight: a.config.MaxInFlight, NoReflection: a.config.NoReflection}, a.api, registry, a.log)
-	if a.rpcListener, err = net.Listen("tcp", a.config.Listen); err != nil {
-		return fmt.Errorf("cannot listen for the API: %w", err)
+	if role(a.config.Role).serves() {
+		if err := a.openAPI(registry); err != nil {
+			return err
+		}
+	} else {
+		a.health = health.NewServer()
+		a.health.Shutdown() // until start
 	}
-	if a.admin, err = openAdmin(a.config.Engines.DataDir, a.engines, a.fanout, a.log); err != nil {
-		return err
+	if _, all := a.config.Engines.OnDisk(); all {
+		if a.admin, err = openAdmin(a.config.Engines.DataDir, a.engines, a.fanout, a.log); err != nil {
+			return err
+		}
 	}
 	if a.config.MetricsListen == "" {
 		return nil
 	}
-	a.metrics = newMetricsServer(registry, a.health, a.log)
+	ready := readyHandler{role: role(a.config.Role), engines: a.engines, health: a.health}
+	a.metrics = newMetricsServer(registry, ready, a.config, a.log)
 	if a.webListener, err = net.Listen("tcp", a.config.MetricsListen); err != nil {
 		return fmt.Errorf("cannot listen for metrics: %w", err)
 	}
@@ -120,138 +129,45 @@ func (a *App) fatal(err error) {
 	os.Exit(exitError)
 }
 
-// openFeed makes the fan-out and the API over the open engines. Both share one
-// copy of the tiers.
-func (a *App) openFeed(registry prometheus.Registerer) (err error) {
-	tiers := storage.NewTierCopy(a.engines.Graph, time.Now)
+// openFanout makes the fan-out over the open engines. The relay runs wherever posts
+// are created, so that a commit can wake it.
+func (a *App) openFanout(registry prometheus.Registerer) (err error) {
+	a.tiers = storage.NewTierCopy(a.engines.Graph, time.Now)
 	a.fanout, err = fanout.New(fanout.Config{
 		Posts: a.engines.Posts, Graph: a.engines.Graph, Timelines: a.engines.Timelines, Log: a.engines.Log,
-		Tiers: tiers, Clock: time.Now, Logger: a.log, Registerer: registry,
-		Heavy: max(1, threads.Processors/2),
+		Tiers: a.tiers, Clock: time.Now, Logger: a.log, Registerer: registry, Heavy: a.config.heavy(),
+		NoRelay: !role(a.config.Role).serves(), NoWork: !role(a.config.Role).works(),
 	})
 	if err != nil {
 		return fmt.Errorf("cannot prepare the fan-out: %w", err)
 	}
+	return nil
+}
+
+// openAPI makes the API and listens for it.
+func (a *App) openAPI(registry prometheus.Registerer) (err error) {
 	a.api, err = server.New(a.healthy, server.Config{
 		Posts: a.engines.Posts, Graph: a.engines.Graph, Timelines: a.engines.Timelines, Fanout: a.fanout,
-		Tiers: tiers, Clock: time.Now, Logger: a.log, Registerer: registry, LagBound: a.config.LagBound,
+		Tiers: a.tiers, Clock: time.Now, Logger: a.log, Registerer: registry, LagBound: a.config.LagBound,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot prepare the API: %w", err)
+	}
+	a.rpc, a.health = rpc.New(rpc.Config{MaxInFlight: a.config.MaxInFlight, NoReflection: a.config.NoReflection}, a.api, registry, a.log)
+	if a.rpcListener, err = net.Listen("tcp", a.config.Listen); err != nil {
+		return fmt.Errorf("cannot listen for the API: %w", err)
 	}
 	return nil
 }
 
 // Addresses returns where the App listens.
 func (a *App) Addresses() Addresses {
-	addresses := Addresses{GRPC: a.rpcListener.Addr().String()}
+	var addresses Addresses
+	if a.rpcListener != nil {
+		addresses.GRPC = a.rpcListener.Addr().String()
+	}
 	if a.webListener != nil {
 		addresses.Metrics = a.webListener.Addr().String()
 	}
 	return addresses
-}
-
-// Run serves until ctx ends, drains, and returns nil. When something fails for
-// good it returns that at once: what is not committed is done again after the
-// next start.
-func (a *App) Run(ctx context.Context) error {
-	if err := a.start(); err != nil {
-		a.fail(err)
-	}
-	select {
-	case <-ctx.Done():
-		a.log.Info("stopping", "within", a.config.Drain)
-		a.drain()
-	case <-a.healthy.Done():
-		a.rpc.Stop()
-	}
-	return context.Cause(a.healthy)
-}
-
-func (a *App) start() error {
-	if err := a.fanout.Start(); err != nil {
-		return fmt.Errorf("cannot start the fan-out: %w", err)
-	}
-	a.servers.Go(func() {
-		if err := a.rpc.Serve(a.rpcListener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-			a.fail(fmt.Errorf("the API stopped: %w", err))
-		}
-	})
-	a.servers.Go(func() {
-		if err := a.admin.serve(); err != nil {
-			a.fail(fmt.Errorf("the socket for skein's own commands stopped: %w", err))
-		}
-	})
-	if a.metrics != nil {
-		a.servers.Go(func() {
-			if err := a.metrics.Serve(a.webListener); !errors.Is(err, http.ErrServerClosed) {
-				a.fail(fmt.Errorf("metrics stopped: %w", err))
-			}
-		})
-	}
-	a.health.Resume()
-	addresses := a.Addresses()
-	a.log.Info("serving", "grpc", addresses.GRPC, "metrics", addresses.Metrics,
-		"version", version, "data_dir", a.config.Engines.DataDir)
-	return a.writeAddresses(addresses)
-}
-
-// drain stops in the order written at App. A failure meanwhile cuts it short.
-func (a *App) drain() {
-	// Calls get three quarters of the time, so that one slow client does not
-	// leave the fan-out none.
-	all, cancel := context.WithTimeout(a.healthy, a.config.Drain)
-	defer cancel()
-	calls, cancelCalls := context.WithTimeout(all, a.config.Drain*3/4)
-	defer cancelCalls()
-
-	a.health.Shutdown()
-	if err := a.removeAddresses(); err != nil {
-		a.log.Warn(err.Error())
-	}
-	force := context.AfterFunc(calls, func() {
-		a.log.Warn("calls did not end in time and are cut off")
-		a.rpc.Stop()
-	})
-	a.rpc.GracefulStop()
-	force()
-	a.admin.stop()
-	if err := a.fanout.Stop(all); err != nil {
-		a.log.Warn("the fan-out did not end in time; what it left is done again after the next start", "err", err)
-	}
-	if a.metrics != nil {
-		_ = a.metrics.Close() // a scrape cut off loses nothing
-	}
-	a.servers.Wait()
-	a.log.Info("drained")
-}
-
-// Close closes the API and the engines, in the reverse of their opening, and
-// gives the data directory back. After a failure it closes nothing, since an
-// engine that has failed may not answer: the process has to end.
-func (a *App) Close() error {
-	if a.healthy.Err() != nil {
-		return nil
-	}
-	a.fail(nil)
-	var errs []error
-	for _, listener := range []net.Listener{a.rpcListener, a.webListener} {
-		if listener == nil {
-			continue
-		}
-		// Run has closed it as a rule.
-		if err := listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
-	if a.admin != nil {
-		a.admin.stop()
-	}
-	if a.api != nil {
-		a.api.Close()
-	}
-	if a.engines != nil {
-		errs = append(errs, a.engines.Close())
-	}
-	return errors.Join(errs...)
 }

@@ -166,11 +166,11 @@ type dataOptions struct {
 	load   func() error
 }
 
-// bind adds the flags to a command, and what reads their other sources.
-func (o *dataOptions) bind(cmd *cobra.Command) {
+// bind adds these flags to a command, and those of more, and what reads their other sources.
+func (o *dataOptions) bind(cmd *cobra.Command, more ...string) {
 	o.config = DefaultConfig()
 	settings := o.config.settings()
-	for _, name := range []string{"config", "data-dir"} {
+	for _, name := range append([]string{"config", "data-dir"}, more...) {
 		cmd.PersistentFlags().AddFlag(settings.Lookup(name))
 	}
 	cmd.PersistentFlags().BoolVar(&o.json, "json", false, "answer in JSON, for scripts")

@@ -15,6 +15,8 @@ import (
 // Config is everything that `skein serve` can be told.
 type Config struct {
 	Engines engines.Config
+	// Role is what this process does: all, api or worker.
+	Role string
 	// Listen is where the API listens, MetricsListen where metrics, profiles
 	// and health do ("" switches that off); host:port, port 0 for a free one.
 	Listen, MetricsListen string
@@ -35,6 +37,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Engines:       engines.DefaultConfig(),
+		Role:          string(roleAll),
 		Listen:        "127.0.0.1:7460",
 		MetricsListen: "127.0.0.1:7461",
 		LagBound:      server.DefaultLagBound,
@@ -53,14 +56,16 @@ func (c *Config) settings() *pflag.FlagSet {
 	f.String("config", "", "YAML `file` with settings, by the names of these flags")
 	e := &c.Engines
 	f.StringVar(&e.DataDir, "data-dir", e.DataDir, "`folder` of the embedded engines; one process at a time")
-	f.StringVar(&e.Posts, "posts", e.Posts, "engine of posts, by `URL`: embedded")
-	f.StringVar(&e.Graph, "graph", e.Graph, "engine of users and follows, by `URL`: embedded")
-	f.StringVar(&e.Log, "log", e.Log, "engine of the event log, by `URL`: embedded")
-	f.StringVar(&e.Timelines, "timelines", e.Timelines, "engine of home timelines, by `URL`: memory")
-	f.TextVar(&e.TimelineBytes, "timeline-bytes", e.TimelineBytes, "memory of all timelines; beyond it those not read for longest go (`size`)")
+	f.StringVar(&e.Posts, "posts", e.Posts, "engine of posts, by `URL`: embedded or postgres://…")
+	f.StringVar(&e.Graph, "graph", e.Graph, "engine of users and follows, by `URL`: embedded or postgres://…")
+	f.StringVar(&e.Log, "log", e.Log, "engine of the event log, by `URL`: embedded or kafka://host,host")
+	f.StringVar(&e.Timelines, "timelines", e.Timelines, "engine of home timelines, by `URL`: memory or redis://…")
+	f.TextVar(&e.TimelineBytes, "timeline-bytes", e.TimelineBytes, "memory of all timelines in memory; beyond it those not read for longest go (`size`)")
 	f.DurationVar(&e.TimelineIdle, "timeline-idle", e.TimelineIdle, "how long a timeline that nobody reads is kept")
+	f.BoolVar(&e.AllowWeak, "allow-weak", e.AllowWeak, "use servers whose settings may lose acknowledged posts")
+	f.StringVar(&c.Role, "role", c.Role, "what this process does: all, api or worker; see above")
 	f.StringVar(&c.Listen, "listen", c.Listen, "`address` of the gRPC API")
-	f.StringVar(&c.MetricsListen, "metrics-listen", c.MetricsListen, "`address` of /metrics, /healthz and /debug/pprof; \"\" for none")
+	f.StringVar(&c.MetricsListen, "metrics-listen", c.MetricsListen, "`address` of /metrics, /healthz, /readyz, /version and /debug/pprof; \"\" for none")
 	f.StringVar(&c.AddressFile, "address-file", c.AddressFile, "`file` to write, once serving, with the addresses as JSON")
 	f.DurationVar(&c.LagBound, "lag-bound", c.LagBound, "how late a delivery may be before reads ask storage for it")
 	f.IntVar(&c.MaxInFlight, "max-in-flight", c.MaxInFlight, "calls in work at once; more are refused with RESOURCE_EXHAUSTED")
@@ -75,6 +80,9 @@ func (c *Config) settings() *pflag.FlagSet {
 // what it may be.
 func (c Config) Validate() error {
 	if err := c.Engines.Validate(); err != nil {
+		return err
+	}
+	if err := c.checkRole(); err != nil {
 		return err
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -67,9 +66,9 @@ func (o *dataOptions) listCommand() *cobra.Command {
 
 // deadLetters asks the server that has the data directory, else the log itself.
 func (o *dataOptions) deadLetters(ctx context.Context, limit int) (deadLetters, error) {
-	set, err := engines.OpenLog(o.config.Engines, engines.Options{
+	set, err := engines.OpenLog(ctx, o.config.Engines, engines.Options{
 		Topics: fanout.Topics(), Clock: time.Now,
-		Logger: slog.New(slog.NewTextHandler(o.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Logger: o.warnings(),
 	})
 	if errors.Is(err, engines.ErrInUse) {
 		return newAdminClient(o.dir()).deadLetters(ctx, limit)

@@ -23,7 +23,7 @@ func poison(t *testing.T, dir string, posts ...int64) {
 	t.Helper()
 	config := engines.DefaultConfig()
 	config.DataDir = dir
-	set, err := engines.OpenLog(config, engines.Options{Topics: fanout.Topics(), Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
+	set, err := engines.OpenLog(t.Context(), config, engines.Options{Topics: fanout.Topics(), Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

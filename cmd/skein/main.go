@@ -81,7 +81,7 @@ func (p *program) command() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.AddGroup(&cobra.Group{ID: serverGroup, Title: "Run a server:"})
-	root.AddCommand(p.serveCommand(), p.policyCommand(), p.checkCommand(), p.backupCommand(), p.restoreCommand(),
+	root.AddCommand(p.serveCommand(), p.migrateCommand(), p.policyCommand(), p.checkCommand(), p.backupCommand(), p.restoreCommand(),
 		p.deadLettersCommand(), &cobra.Command{
 			Use:     "version",
 			Short:   "Print the version",

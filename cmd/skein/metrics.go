@@ -10,8 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"google.golang.org/grpc/health"
-	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"skein/cmd/internal/engines"
 	"skein/timeline"
@@ -73,20 +71,14 @@ func (t timelineStats) Collect(to chan<- prometheus.Metric) {
 }
 
 // newMetricsServer serves, for operators: /metrics; /healthz, which says that
-// the process answers; /readyz, which says what grpc.health.v1 does; and
-// profiles below /debug/pprof.
-func newMetricsServer(registry *prometheus.Registry, status *health.Server, log *slog.Logger) *http.Server {
+// the process answers; /readyz, which says whether it should get work, and what is
+// missing; /version; and profiles below /debug/pprof.
+func newMetricsServer(registry *prometheus.Registry, ready http.Handler, config Config, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		answer, err := status.Check(r.Context(), &healthv1.HealthCheckRequest{})
-		if err != nil || answer.GetStatus() != healthv1.HealthCheckResponse_SERVING {
-			http.Error(w, "not serving", http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = w.Write([]byte("ok\n"))
-	})
+	mux.Handle("GET /readyz", ready)
+	mux.HandleFunc("GET /version", serveVersion(config))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

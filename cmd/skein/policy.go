@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,24 +28,23 @@ engine that means that no server may run on the data directory meanwhile.`,
 			return usageError{errors.New("policy wants show or set")}
 		},
 	}
-	for _, name := range []string{"config", "data-dir", "graph"} {
+	for _, name := range []string{"config", "data-dir", "graph", "allow-weak"} {
 		cmd.PersistentFlags().AddFlag(settings.Lookup(name))
 	}
-	open := func() (*engines.Set, error) {
+	open := func(ctx context.Context) (*engines.Set, error) {
 		if err := load(settings, p.environ); err != nil {
 			return nil, usageError{err}
 		}
 		if err := config.Validate(); err != nil {
 			return nil, usageError{err}
 		}
-		log := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		return engines.OpenGraph(config.Engines, engines.Options{Clock: time.Now, Logger: log})
+		return engines.OpenGraph(ctx, config.Engines, engines.Options{Clock: time.Now, Logger: p.warnings()})
 	}
 	cmd.AddCommand(policyShow(open), policySet(open))
 	return cmd
 }
 
-func policyShow(open func() (*engines.Set, error)) *cobra.Command {
+func policyShow(open func(context.Context) (*engines.Set, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show",
 		Short:   "Show the settings",
@@ -58,7 +56,7 @@ func policyShow(open func() (*engines.Set, error)) *cobra.Command {
 	}
 }
 
-func policySet(open func() (*engines.Set, error)) *cobra.Command {
+func policySet(open func(context.Context) (*engines.Set, error)) *cobra.Command {
 	var mode modeFlag
 	var loudAt int64
 	cmd := &cobra.Command{
@@ -91,13 +89,13 @@ func policySet(open func() (*engines.Set, error)) *cobra.Command {
 
 // changePolicy lets change edit the stored settings, writes them if they
 // changed, and prints them.
-func changePolicy(cmd *cobra.Command, open func() (*engines.Set, error), change func(*policy.Settings)) (err error) {
-	set, err := open()
+func changePolicy(cmd *cobra.Command, open func(context.Context) (*engines.Set, error), change func(*policy.Settings)) (err error) {
+	ctx := cmd.Context()
+	set, err := open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, set.Close()) }()
-	ctx := context.Background()
 	tiers, err := set.Graph.GetTiers(ctx, 0)
 	if err != nil {
 		return err

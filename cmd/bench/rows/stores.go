@@ -34,7 +34,7 @@ func (b *Bench) open(ctx context.Context, mode policy.Mode) (*stores, error) {
 	config := engines.DefaultConfig()
 	config.DataDir = dir
 	config.TimelineBytes = 64 << 30 // nothing is evicted: what a row makes live stays so
-	set, err := engines.Open(config, engines.Options{Topics: fanout.Topics(), Clock: time.Now, Logger: b.Log})
+	set, err := engines.Open(ctx, config, engines.Options{Topics: fanout.Topics(), Clock: time.Now, Logger: b.Log})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

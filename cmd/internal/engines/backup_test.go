@@ -23,7 +23,7 @@ func openSet(t *testing.T, dir string, now *time.Time) *Set {
 	t.Helper()
 	config := DefaultConfig()
 	config.DataDir = dir
-	set, err := Open(config, Options{
+	set, err := Open(t.Context(), config, Options{
 		Topics: []eventlog.Topic{{Name: "posts", Partitions: 1}}, Logger: slog.New(slog.DiscardHandler),
 		Clock: func() time.Time { return *now },
 	})
@@ -182,7 +182,7 @@ func TestNoServerOnHalfARestore(t *testing.T) {
 	config := DefaultConfig()
 	config.DataDir = filepath.Join(to, "killed")
 	err = Restore(t.Context(), b, backup, restored, now, none, func(string) error {
-		_, err := Open(Config{DataDir: restored}, options())
+		_, err := Open(t.Context(), Config{DataDir: restored}, options())
 		if err == nil || !strings.Contains(err.Error(), "in use") {
 			t.Errorf("a server beside the restore: %v", err)
 		}
@@ -192,7 +192,7 @@ func TestNoServerOnHalfARestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(config, options()); err == nil || !strings.Contains(err.Error(), "not the storage that was here before") {
+	if _, err := Open(t.Context(), config, options()); err == nil || !strings.Contains(err.Error(), "not the storage that was here before") {
 		t.Errorf("a server on what a killed restore left: %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package engines
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -62,28 +61,4 @@ func Check(ctx context.Context, dir string, o CheckOptions) (c Contents, err err
 		Posts: store.Posts, Outbox: store.Events, RequestKeys: store.Requests, Users: store.Users,
 		Follows: store.Follows, Tiers: store.Tiers, Topics: log.Topics, Records: log.Records,
 	}, err
-}
-
-// OpenLog opens the event log alone, of a data directory that no server has. It makes
-// none.
-func OpenLog(c Config, o Options) (*Set, error) {
-	held, err := Look(c.DataDir)
-	if err != nil {
-		return nil, err
-	}
-	if err := held.Close(); err != nil {
-		return nil, err
-	}
-	s := &Set{}
-	if held, err = lock(c.DataDir); err != nil {
-		return nil, err
-	}
-	opened(s, held)
-	log, err := embeddedlog.Open(filepath.Join(c.DataDir, logFolder), o.Topics,
-		embeddedlog.Options{Clock: o.Clock, Logger: o.Logger, OnFatal: o.OnFatal})
-	if err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	s.Log = opened(s, log)
-	return s, nil
 }

@@ -16,6 +16,9 @@ type Config struct {
 	TimelineBytes Bytes
 	// TimelineIdle is how long a timeline that nobody reads is kept.
 	TimelineIdle time.Duration
+	// AllowWeak opens servers whose settings may lose what was acknowledged,
+	// with a warning.
+	AllowWeak bool
 }
 
 // DefaultConfig needs no server beside it.
@@ -31,20 +34,29 @@ func DefaultConfig() Config {
 // minTimelineBytes leaves room for a few thousand full timelines.
 const minTimelineBytes Bytes = 16 << 20
 
+// Names of engines: the schemes of their URLs.
+const (
+	nameEmbedded = "embedded"
+	nameMemory   = "memory"
+	namePostgres = "postgres"
+	nameKafka    = "kafka"
+	nameRedis    = "redis"
+)
+
 // Validate returns an error that names the first setting that is wrong, as the
 // command line calls it, and what it may be. It looks at nothing outside c.
 func (c Config) Validate() error {
 	if c.DataDir == "" {
 		return fmt.Errorf("data-dir is empty; name a folder")
 	}
-	for _, e := range []struct{ setting, url, engine string }{
-		{"posts", c.Posts, "embedded"},
-		{"graph", c.Graph, "embedded"},
-		{"log", c.Log, "embedded"},
-		{"timelines", c.Timelines, "memory"},
+	for _, e := range []struct{ setting, url, alone, server string }{
+		{"posts", c.Posts, nameEmbedded, namePostgres},
+		{"graph", c.Graph, nameEmbedded, namePostgres},
+		{"log", c.Log, nameEmbedded, nameKafka},
+		{"timelines", c.Timelines, nameMemory, nameRedis},
 	} {
-		if e.url != e.engine {
-			return fmt.Errorf("%s: this build has no engine %q, only %q", e.setting, Scheme(e.url), e.engine)
+		if e.url != e.alone && !strings.HasPrefix(e.url, e.server+"://") {
+			return fmt.Errorf("%s: there is no engine %q; say %s, or %s://…", e.setting, Scheme(e.url), e.alone, e.server)
 		}
 	}
 	if c.TimelineBytes < minTimelineBytes {
@@ -54,6 +66,29 @@ func (c Config) Validate() error {
 		return fmt.Errorf("timeline-idle is %s; at least 1m", c.TimelineIdle)
 	}
 	return nil
+}
+
+// InProcess returns the first engine that lives in the process that opens it, as
+// the command line calls it; "" when all are servers, which processes may share.
+func (c Config) InProcess() string {
+	for _, e := range []struct{ setting, url, alone string }{
+		{"posts", c.Posts, nameEmbedded},
+		{"graph", c.Graph, nameEmbedded},
+		{"log", c.Log, nameEmbedded},
+		{"timelines", c.Timelines, nameMemory},
+	} {
+		if e.url == e.alone {
+			return "--" + e.setting + " " + e.alone
+		}
+	}
+	return ""
+}
+
+// OnDisk reports whether an engine keeps its data in DataDir, and if it is all of
+// storage and the log.
+func (c Config) OnDisk() (some, all bool) {
+	posts, graph, log := c.Posts == nameEmbedded, c.Graph == nameEmbedded, c.Log == nameEmbedded
+	return posts || graph || log, posts && graph && log
 }
 
 // Scheme is what comes before "://" in an engine's URL: its name, and all of it

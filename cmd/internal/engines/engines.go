@@ -1,20 +1,15 @@
 package engines
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 
 	"skein/fanout/eventlog"
-	embeddedlog "skein/fanout/eventlog/embedded"
 	"skein/feed"
 	"skein/storage"
-	embeddedstorage "skein/storage/embedded"
 	"skein/timeline"
-	"skein/timeline/memory"
 )
 
 // Options is what all engines share.
@@ -37,6 +32,8 @@ type Set struct {
 	Log       eventlog.Log
 	Timelines timeline.Store
 
+	// topic is one that the log has.
+	topic string
 	// closers, in the order of opening.
 	closers []io.Closer
 	// checkpoints make copies of the embedded engines, in the order in which
@@ -49,72 +46,42 @@ const (
 	logFolder     = "log"
 )
 
-// Open takes the data directory for this process, making it if need be, and
-// opens every engine that c names. c must be valid. After an error nothing is
-// left open. The error is one line for an operator.
-func Open(c Config, o Options) (*Set, error) {
-	if err := makeFolders(c.DataDir, storageFolder, logFolder); err != nil {
-		return nil, err
-	}
+// Open opens every engine that c names, which must be valid. For those on disk it
+// takes the data directory for this process, making it if need be. After an error
+// nothing is left open. The error is one line for an operator, and comes soon.
+func Open(ctx context.Context, c Config, o Options) (*Set, error) {
 	s := &Set{}
-	err := s.open(c, o)
-	if err != nil {
+	if err := s.open(ctx, c, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Set) open(c Config, o Options) error {
-	if err := s.openGraph(c, o); err != nil {
+func (s *Set) open(ctx context.Context, c Config, o Options) error {
+	if onDisk, _ := c.OnDisk(); onDisk {
+		if err := makeFolders(c.DataDir, storageFolder, logFolder); err != nil {
+			return err
+		}
+		if err := s.hold(c.DataDir); err != nil {
+			return err
+		}
+	}
+	if err := s.openStorage(ctx, c, o); err != nil {
 		return err
 	}
-	if err := s.checkIdentity(c.DataDir); err != nil {
+	if err := s.openLog(ctx, c, o); err != nil {
 		return err
 	}
-	log, err := embeddedlog.Open(filepath.Join(c.DataDir, logFolder), o.Topics,
-		embeddedlog.Options{Clock: o.Clock, Logger: o.Logger, OnFatal: o.OnFatal})
-	if err != nil {
-		return err
-	}
-	s.Log = opened(s, log)
-	s.checkpoints = append(s.checkpoints, checkpoint{logFolder, log.Checkpoint})
-	s.Timelines = opened(s, memory.New(memory.Options{
-		MaxBytes: int64(c.TimelineBytes), Idle: c.TimelineIdle, Clock: o.Clock,
-	}))
-	return nil
+	return s.openTimelines(ctx, c, o)
 }
 
-// OpenGraph opens the graph engine alone (Log, Timelines and, unless the same
-// engine keeps them, Posts stay nil), for a command that runs while no server
-// does. Unlike Open it makes no data directory.
-func OpenGraph(c Config, o Options) (*Set, error) {
-	if _, err := os.Stat(filepath.Join(c.DataDir, storageFolder)); err != nil {
-		return nil, fmt.Errorf("there is no data in %s (%w); run skein serve on it once, or name another with --data-dir", c.DataDir, err)
+// hold takes the data directory until Close.
+func (s *Set) hold(dir string) error {
+	held, err := lock(dir)
+	if err == nil {
+		opened(s, held)
 	}
-	s := &Set{}
-	if err := s.openGraph(c, o); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
-}
-
-// openGraph takes the lock and opens what keeps the graph; the embedded engine
-// keeps the posts as well.
-func (s *Set) openGraph(c Config, o Options) error {
-	held, err := lock(c.DataDir)
-	if err != nil {
-		return err
-	}
-	opened(s, held)
-	store, err := embeddedstorage.Open(filepath.Join(c.DataDir, storageFolder),
-		embeddedstorage.Options{Clock: o.Clock, Logger: o.Logger, OnFatal: o.OnFatal})
-	if err != nil {
-		return err
-	}
-	opened(s, store)
-	s.checkpoints = append(s.checkpoints, checkpoint{storageFolder, store.Checkpoint})
-	s.Posts, s.Graph = store, store
-	return nil
+	return err
 }
 
 // opened puts engine onto the stack of what Close closes.

@@ -52,17 +52,17 @@ func options() Options {
 func TestDataDirectory(t *testing.T) {
 	config := DefaultConfig()
 	config.DataDir = filepath.Join(t.TempDir(), "a", "data")
-	if _, err := OpenGraph(config, options()); err == nil || !strings.Contains(err.Error(), "no data") {
+	if _, err := OpenGraph(t.Context(), config, options()); err == nil || !strings.Contains(err.Error(), "no data") {
 		t.Errorf("OpenGraph without data: %v", err)
 	}
 	if _, err := os.Stat(config.DataDir); err == nil {
 		t.Error("OpenGraph made a data directory")
 	}
-	first, err := Open(config, options())
+	first, err := Open(t.Context(), config, options())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(config, options()); err == nil || !strings.Contains(err.Error(), "in use") {
+	if _, err := Open(t.Context(), config, options()); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a second Open: %v", err)
 	}
 	if err := first.Close(); err != nil {
@@ -71,10 +71,10 @@ func TestDataDirectory(t *testing.T) {
 	// The number of partitions is fixed, so this fails after storage opened.
 	wrong := options()
 	wrong.Topics[0].Partitions = 2
-	if _, err := Open(config, wrong); err == nil {
+	if _, err := Open(t.Context(), config, wrong); err == nil {
 		t.Error("Open with other partitions: no error")
 	}
-	again, err := OpenGraph(config, options())
+	again, err := OpenGraph(t.Context(), config, options())
 	if err != nil {
 		t.Fatal(err)
 	}

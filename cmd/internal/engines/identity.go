@@ -20,8 +20,8 @@ const identityFile = "identity"
 
 // checkIdentity compares the storage that was opened with the one that was here
 // before, and remembers it the first time.
-func (s *Set) checkIdentity(dir string) error {
-	key, err := s.Graph.TokenKey(context.Background())
+func checkIdentity(ctx context.Context, local store, dir string) error {
+	key, err := local.TokenKey(ctx)
 	if err != nil {
 		return err
 	}

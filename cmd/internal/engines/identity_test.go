@@ -17,7 +17,7 @@ func TestStorageThatWasNotHereBefore(t *testing.T) {
 	open := func(dir string) error {
 		config := DefaultConfig()
 		config.DataDir = dir
-		set, err := Open(config, Options{Topics: []eventlog.Topic{{Name: "posts", Partitions: 1}}, Logger: slog.New(slog.DiscardHandler)})
+		set, err := Open(t.Context(), config, Options{Topics: []eventlog.Topic{{Name: "posts", Partitions: 1}}, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,92 @@
+package engines
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+
+	embeddedlog "skein/fanout/eventlog/embedded"
+	"skein/fanout/eventlog/kafka"
+	"skein/storage"
+	embeddedstorage "skein/storage/embedded"
+	"skein/storage/postgres"
+	"skein/timeline/memory"
+	"skein/timeline/redis"
+)
+
+// store is an engine that can keep posts and the graph, as all of them can.
+type store interface {
+	storage.Posts
+	storage.Graph
+	io.Closer
+}
+
+// openStorage opens what keeps posts and graph: one engine when both have the same
+// URL.
+func (s *Set) openStorage(ctx context.Context, c Config, o Options) error {
+	graph, err := s.openStore(ctx, c.Graph, c, o)
+	if err != nil {
+		return err
+	}
+	posts := graph
+	if c.Posts != c.Graph {
+		if posts, err = s.openStore(ctx, c.Posts, c, o); err != nil {
+			return err
+		}
+	}
+	s.Posts, s.Graph = posts, graph
+	return nil
+}
+
+func (s *Set) openStore(ctx context.Context, url string, c Config, o Options) (store, error) {
+	if url != nameEmbedded {
+		db, err := postgres.Open(ctx, url, postgres.Options{Clock: o.Clock, Logger: o.Logger, AllowWeak: c.AllowWeak})
+		if err != nil {
+			return nil, err
+		}
+		return opened(s, db), nil
+	}
+	local, err := embeddedstorage.Open(filepath.Join(c.DataDir, storageFolder),
+		embeddedstorage.Options{Clock: o.Clock, Logger: o.Logger, OnFatal: o.OnFatal})
+	if err != nil {
+		return nil, err
+	}
+	opened(s, local)
+	s.checkpoints = append(s.checkpoints, checkpoint{storageFolder, local.Checkpoint})
+	return local, checkIdentity(ctx, local, c.DataDir)
+}
+
+func (s *Set) openLog(ctx context.Context, c Config, o Options) error {
+	s.topic = o.Topics[0].Name
+	if c.Log != nameEmbedded {
+		log, err := kafka.Open(ctx, c.Log, o.Topics, kafka.Options{Clock: o.Clock, Logger: o.Logger, AllowWeak: c.AllowWeak})
+		if err != nil {
+			return err
+		}
+		s.Log = opened(s, log)
+		return nil
+	}
+	log, err := embeddedlog.Open(filepath.Join(c.DataDir, logFolder), o.Topics,
+		embeddedlog.Options{Clock: o.Clock, Logger: o.Logger, OnFatal: o.OnFatal})
+	if err != nil {
+		return err
+	}
+	s.Log = opened(s, log)
+	s.checkpoints = append(s.checkpoints, checkpoint{logFolder, log.Checkpoint})
+	return nil
+}
+
+func (s *Set) openTimelines(ctx context.Context, c Config, o Options) error {
+	if c.Timelines == nameMemory {
+		s.Timelines = opened(s, memory.New(memory.Options{
+			MaxBytes: int64(c.TimelineBytes), Idle: c.TimelineIdle, Clock: o.Clock,
+		}))
+		return nil
+	}
+	timelines, err := redis.Open(ctx, c.Timelines, redis.Options{Idle: c.TimelineIdle, Logger: o.Logger})
+	if err != nil {
+		return err
+	}
+	s.Timelines = opened(s, timelines)
+	return nil
+}
