@@ -26,8 +26,8 @@ help: ## list the targets
 build: ## build bin/skein and bin/loadgen
 	go build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/skein ./cmd/loadgen
 
-demo: build ## show it: load a graph, post, read, check (GRAPH=file GRAPH_FLAGS=--undirected)
-	bin/loadgen demo $(if $(GRAPH),--graph '$(GRAPH)') $(GRAPH_FLAGS)
+demo: build ## show it: load a graph, post, read, check (GRAPH=file GRAPH_FLAGS=--undirected; ENGINES=servers)
+	bin/loadgen demo $(if $(ENGINES),--engines '$(ENGINES)') $(if $(GRAPH),--graph '$(GRAPH)') $(GRAPH_FLAGS)
 
 bench: ## measure: each figure beside its ceiling, into out/bench.json (ROW=name for one); under 10 minutes
 	go build -buildvcs=false -o bin/ ./cmd/bench

@@ -38,13 +38,17 @@ type server struct {
 	err    error
 }
 
-// startServer starts skein on free ports, with its data below dir, and waits
-// until it serves.
-func startServer(ctx context.Context, skein, dir string) (*server, error) {
+// startServer starts skein in a role on free ports, with its data below dir, and
+// waits until it serves. environ is added to the environment.
+func startServer(ctx context.Context, skein, dir, role string, environ []string) (*server, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
 	file := filepath.Join(dir, "addresses.json")
 	s := &server{exited: make(chan struct{})}
-	s.process = exec.Command(skein, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
+	s.process = exec.Command(skein, "serve", "--role", role, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
 		"--data-dir", filepath.Join(dir, "data"), "--address-file", file)
+	s.process.Env = append(os.Environ(), environ...)
 	s.process.Stdout, s.process.Stderr = &s.output, &s.output
 	s.process.SysProcAttr = ownGroup()
 	if err := s.process.Start(); err != nil {
