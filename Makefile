@@ -18,10 +18,10 @@ VERSION := $(or $(shell git --git-dir=.git describe --tags --always --dirty 2>/d
 # Packages in which goroutines meet, and whose short tests are fast.
 RACE := ./feed/... ./storage/... ./timeline/... ./fanout/... ./loadgen/... ./cmd/skein/...
 
-.PHONY: help build demo bench test check generate baseline tools clean lint fulltest race
+.PHONY: help build demo bench test test-embedded check generate baseline tools clean lint fulltest race
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/skein and bin/loadgen
 	go build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/skein ./cmd/loadgen
@@ -33,9 +33,16 @@ bench: ## measure: each figure beside its ceiling, into out/bench.json (ROW=name
 	go build -buildvcs=false -o bin/ ./cmd/bench
 	bin/bench $(if $(ROW),--row '$(ROW)')
 
-test: build lint fulltest race ## everything: build, lint, all tests, race detector; under 12 minutes cold
+test: build lint ## everything: build, lint, all tests on all engines, race detector; under 20 minutes cold
+	go build -buildvcs=false -o bin/ ./deploy/local
+	bin/local with $(MAKE) --no-print-directory fulltest race
 	@echo "make test: all passed ($(VERSION))"
 
+test-embedded: export SKEIN_TEST_ENGINES := none
+test-embedded: build lint fulltest race ## the part of it that needs no servers
+	@echo "make test-embedded: all passed, WITHOUT PostgreSQL, Kafka and Redis ($(VERSION))"
+
+check: export SKEIN_TEST_ENGINES := none
 check: lint ## format, vet, staticcheck, import rules, fast tests; under a minute with tools built
 	go test -short -count=1 -vet=off ./...
 	@echo "make check: all passed"

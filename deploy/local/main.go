@@ -6,7 +6,7 @@
 //
 // It exits with 0 when all went well, 1 when it failed, 2 when it was called
 // wrongly, and 3 when an engine cannot be had on this machine, of which stderr
-// tells; the others run then. (`go run` turns each of these into 1.)
+// tells; the others run then. `with` exits as its command does. (`go run` turns each of these into 1.)
 package main
 
 import (
@@ -69,6 +69,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitOK
 	}
+	if failed, ok := errors.AsType[commandError](err); ok {
+		return failed.code
+	}
 	line := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
 	if !began {
 		fmt.Fprintf(p.stderr, "local: %s (see %s --help)\n", line, command.CommandPath())
@@ -89,7 +92,7 @@ func (p *program) command() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().StringVar(&p.dir, "dir", "", "`folder` of the servers' data and logs (default .cache/run in the repository)")
-	root.AddCommand(p.upCommand(), p.downCommand(), p.statusCommand(), p.envCommand(), p.pinCommand())
+	root.AddCommand(p.upCommand(), p.downCommand(), p.statusCommand(), p.envCommand(), p.withCommand(), p.pinCommand())
 	return root
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -20,6 +21,10 @@ const asLocal = "TEST_BINARY_IS_LOCAL"
 func TestMain(m *testing.M) {
 	if os.Getenv(asLocal) != "" {
 		main()
+	}
+	if os.Getenv("SKEIN_TEST_ENGINES") == "none" {
+		fmt.Println("SKIP, NOT TESTED: SKEIN_TEST_ENGINES is none")
+		return
 	}
 	goleak.VerifyTestMain(m)
 }

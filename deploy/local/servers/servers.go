@@ -78,6 +78,9 @@ func StartKafka(ctx context.Context, cache, dir string) (*Server, error) {
 // server runs in that folder already. After an error nothing runs; the error is
 // one line that names the engine and, if its program ran, its log.
 func Start(ctx context.Context, spec Spec) (*Server, error) {
+	if unwanted() {
+		return nil, &MissingError{spec.Engine, noServers + " is none", "unset it, or run make test"}
+	}
 	s, err := newServer(spec)
 	if err != nil {
 		return nil, err

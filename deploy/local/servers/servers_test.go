@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 	if what := os.Getenv(asStarter); what != "" {
 		starter(what)
 	}
+	if os.Getenv("SKEIN_TEST_ENGINES") == "none" {
+		fmt.Println("SKIP, NOT TESTED: SKEIN_TEST_ENGINES is none")
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

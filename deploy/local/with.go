@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) withCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "with COMMAND [ARG …]",
+		Short: "Run a command with engines for tests beside it",
+		Long: `Start the engines that the environment does not name (SKEIN_TEST_POSTGRES and the
+like), run a command with all of them in its environment, and stop and remove those that
+were started. The exit code is the command's. Of an engine that cannot be had the last
+lines tell, and how to get it; with CI=true that is a failure.`,
+		Example: "  local with go test ./...",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(command *cobra.Command, args []string) error {
+			return p.with(command.Context(), args)
+		},
+		DisableFlagParsing: true,
+	}
+}
+
+// commandError is the failure of the command that with ran, which has said why.
+type commandError struct{ code int }
+
+func (e commandError) Error() string { return fmt.Sprintf("the command ended with %d", e.code) }
+
+func (p *program) with(ctx context.Context, args []string) (err error) {
+	names := slices.DeleteFunc(slices.Clone(known), func(name string) bool { return os.Getenv(variables[name].test[0]) != "" })
+	if p.dir, err = os.MkdirTemp("", "skein-engines-"); err != nil {
+		return err
+	}
+	if len(names) > 0 {
+		defer func() { err = errors.Join(err, p.down(context.WithoutCancel(ctx), names, true)) }()
+		err = p.up(ctx, names, false)
+	}
+	missing, some := errors.AsType[missingError](err)
+	if err != nil && (!some || os.Getenv("CI") == "true") {
+		return err
+	}
+	err = p.runBeside(ctx, args)
+	if some {
+		fmt.Fprintf(p.stderr, "NOT TESTED: %v; see MISSING above for how to get them\n", missing)
+	}
+	return err
+}
+
+// runBeside runs a command that finds the engines in its environment. When ctx ends
+// it is told to stop, and waited for.
+func (p *program) runBeside(ctx context.Context, args []string) error {
+	found, err := p.running(known)
+	if err != nil {
+		return err
+	}
+	command := exec.CommandContext(ctx, args[0], args[1:]...)
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, p.stdout, p.stderr
+	command.Env = os.Environ()
+	for _, s := range found {
+		for _, name := range variables[s.Name()].test {
+			command.Env = append(command.Env, name+"="+s.URL())
+		}
+	}
+	err = command.Run()
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		return commandError{max(failed.ExitCode(), exitError)}
+	}
+	return err
+}
