@@ -13,7 +13,7 @@ import (
 )
 
 func (p *program) withCommand() *cobra.Command {
-	return &cobra.Command{
+	command := &cobra.Command{
 		Use:   "with COMMAND [ARG …]",
 		Short: "Run a command with engines for tests beside it",
 		Long: `Start the engines that the environment does not name (SKEIN_TEST_POSTGRES and the
@@ -25,8 +25,9 @@ lines tell, and how to get it; with CI=true that is a failure.`,
 		RunE: func(command *cobra.Command, args []string) error {
 			return p.with(command.Context(), args)
 		},
-		DisableFlagParsing: true,
 	}
+	command.Flags().SetInterspersed(false) // what follows COMMAND is its own
+	return command
 }
 
 // commandError is the failure of the command that with ran, which has said why.
