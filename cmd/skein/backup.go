@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -59,6 +60,9 @@ func (o *dataOptions) backup(ctx context.Context, to string) error {
 		return err
 	}
 	from, began := o.dir(), time.Now()
+	if _, err := engines.ReadBackup(o.dir()); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is a backup itself; copy it with cp -r", o.dir())
+	}
 	held, err := engines.Look(o.dir())
 	switch {
 	case err == nil:
@@ -130,6 +134,9 @@ restored copy beside the original.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.load(); err != nil {
 				return err
+			}
+			if !cmd.Flags().Changed("data-dir") {
+				return usageError{errors.New("restore wants --data-dir, the new or empty folder to restore to")}
 			}
 			ctx, stop := untilInterrupted(cmd)
 			defer stop()

@@ -290,8 +290,8 @@ func TestRestoreRefuses(t *testing.T) {
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if left, _ := os.ReadDir(none); len(left) > 0 {
-			t.Errorf("a restore that failed left %v", left)
+		if _, err := os.Lstat(none); err == nil {
+			t.Error("a restore that failed left the folder that it made")
 		}
 	}
 	ask(t, exitOK, "restore", backup, "--data-dir", none)
@@ -378,6 +378,53 @@ func TestBackupDuringADrain(t *testing.T) {
 	for _, name := range []string{"checkpoint", "admin.sock"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			t.Errorf("%s is left", name)
+		}
+	}
+}
+
+// A backup stays as it was made: what would open it for writing refuses, and says what
+// to do instead. One that was changed all the same is found by a check.
+func TestBackupIsNotOpened(t *testing.T) {
+	dir, to := filepath.Join(t.TempDir(), "data"), t.TempDir()
+	newCircle(t, dialAll(t, serve(t, dir)))
+	backup := filepath.Join(to, "backup")
+	ask(t, exitOK, "backup", backup, "--data-dir", dir)
+	for _, args := range [][]string{
+		{"policy", "show"},
+		{"policy", "set", "--mode", "push"},
+		{"deadletters", "list"},
+		{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", ""},
+	} {
+		_, stderr := ask(t, exitError, append(args, "--data-dir", backup)...)
+		if !strings.Contains(stderr, backup+" is a backup") || !strings.Contains(stderr, "skein restore "+backup) {
+			t.Errorf("skein %v on a backup: %s", args, stderr)
+		}
+	}
+	if _, stderr := ask(t, exitError, "backup", filepath.Join(to, "second"), "--data-dir", backup); !strings.Contains(stderr, "is a backup itself") {
+		t.Errorf("a backup of a backup: %s", stderr)
+	}
+	ask(t, exitOK, "check", "--data-dir", backup)
+	ask(t, exitOK, "restore", backup, "--data-dir", filepath.Join(to, "restored"))
+
+	for name, change := range map[string]func(path string) error{
+		"changed": func(path string) error { return os.WriteFile(path, []byte("0\n"), 0o600) },
+		"removed": os.Remove,
+		"added":   func(path string) error { return os.WriteFile(path+".new", nil, 0o600) },
+	} {
+		spoiled := filepath.Join(to, name)
+		if err := os.CopyFS(spoiled, os.DirFS(backup)); err != nil {
+			t.Fatal(err)
+		}
+		options, err := filepath.Glob(filepath.Join(spoiled, "log", "OPTIONS-*")) // no row is lost with it
+		if err != nil || len(options) == 0 {
+			t.Fatalf("no file to change (%v)", err)
+		}
+		if err := change(options[0]); err != nil {
+			t.Fatal(err)
+		}
+		stdout, _ := ask(t, exitError, "check", "--data-dir", spoiled)
+		if !strings.Contains(stdout, "wrong    backup: log/OPTIONS-") || !strings.Contains(stdout, " was changed after the backup was made") {
+			t.Errorf("a check of a backup, one file %s: %s", name, stdout)
 		}
 	}
 }

@@ -77,6 +77,21 @@ func check(ctx context.Context, dir string, shown *progress.Progress) (*checkRes
 	return r, nil
 }
 
+// checkAll is check, and of a backup it compares the files with what was written.
+func checkAll(ctx context.Context, dir string, shown *progress.Progress) (*checkResult, error) {
+	r, err := check(ctx, dir, shown)
+	if err != nil {
+		return r, err
+	}
+	defer shown.Stop()
+	begin := func(bytes int64) { shown.Stage("compare", bytes) }
+	err = engines.CheckBackup(ctx, dir, begin, shown.Add, func(detail string) { r.add("backup", detail) })
+	if err == nil {
+		shown.End()
+	}
+	return r, err
+}
+
 // write is for people.
 func (r *checkResult) write(w io.Writer) error {
 	if err := writeContents(w, r.Contents); err != nil {
@@ -127,9 +142,10 @@ func (p *program) checkCommand() *cobra.Command {
 		GroupID: serverGroup,
 		Short:   "Check a data directory, or a backup",
 		Long: `Read all data of the embedded engines in --data-dir and say what is wrong with it:
-what cannot be read, and what does not fit together. Nothing is changed. No server
-may run on it meanwhile; of one that does, check a backup. Exit code 0: nothing is
-wrong; 1: something is, or it could not be checked.`,
+what cannot be read, and what does not fit together; and of a backup, which files are
+not as they were written. Nothing is changed. No server may run on it meanwhile; of one
+that does, check a backup. Exit code 0: nothing is wrong; 1: something is, or it could
+not be checked.`,
 		Example: `  skein check
   skein backup /backups/monday && skein check --data-dir /backups/monday`,
 		Args: cobra.NoArgs,
@@ -147,7 +163,7 @@ wrong; 1: something is, or it could not be checked.`,
 			defer held.Close()
 			ctx, stop := untilInterrupted(cmd)
 			defer stop()
-			r, err := check(ctx, o.dir(), progress.New(p.stderr))
+			r, err := checkAll(ctx, o.dir(), progress.New(p.stderr))
 			if err != nil {
 				return err
 			}

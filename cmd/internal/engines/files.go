@@ -5,68 +5,82 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 )
 
+// eachFile visits the engines' folders, each before what is in it, and their files;
+// rel is the path below dir. The identity comes last.
+func eachFile(dir string, visit func(rel string, folder bool) error) error {
+	for _, name := range []string{storageFolder, logFolder} {
+		err := filepath.WalkDir(filepath.Join(dir, name), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			rel, err := filepath.Rel(dir, path)
+			if err != nil {
+				return err
+			}
+			if entry.IsDir() || entry.Type().IsRegular() && entry.Name() != lockFile {
+				return visit(rel, entry.IsDir())
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return visit(identityFile, false)
+}
+
 // copyData copies the engines' folders and the identity, never by links: damage to
 // one copy shall not be damage to the other. All of it is on the disk when it
 // returns.
 func copyData(ctx context.Context, from, to string, step func(int64)) (files []File, err error) {
+	err = eachFile(from, func(rel string, folder bool) error {
+		target := filepath.Join(to, rel)
+		if folder {
+			return os.Mkdir(target, 0o700)
+		}
+		file, err := copyFile(ctx, filepath.Join(from, rel), target, step)
+		file.Path = filepath.ToSlash(rel)
+		files = append(files, file)
+		return err
+	})
 	for _, name := range []string{storageFolder, logFolder} {
-		err := filepath.WalkDir(filepath.Join(from, name), func(path string, entry fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			rel, err := filepath.Rel(from, path)
-			if err != nil {
-				return err
-			}
-			if entry.IsDir() {
-				return os.Mkdir(filepath.Join(to, rel), 0o700)
-			}
-			if !entry.Type().IsRegular() || entry.Name() == lockFile {
-				return nil
-			}
-			file, err := copyFile(ctx, path, filepath.Join(to, rel), step)
-			file.Path = filepath.ToSlash(rel)
-			files = append(files, file)
-			return err
-		})
 		if err == nil {
 			err = syncFolder(filepath.Join(to, name))
 		}
-		if err != nil {
-			return nil, err
-		}
 	}
-	identity, err := copyFile(ctx, filepath.Join(from, identityFile), filepath.Join(to, identityFile), step)
-	identity.Path = identityFile
-	return append(files, identity), err
+	return files, err
 }
 
 // copyFile copies one file, syncs it, and returns its length and digest.
 func copyFile(ctx context.Context, from, to string, step func(int64)) (f File, err error) {
-	source, err := os.Open(from)
-	if err != nil {
-		return f, err
-	}
-	defer source.Close()
 	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return f, err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	digest := sha256.New()
-	f.Bytes, err = io.Copy(io.MultiWriter(target, digest), counted{ctx, source, step})
+	if f, err = digest(ctx, from, target, step); err != nil {
+		return f, err
+	}
+	return f, target.Sync()
+}
+
+// digest returns the length and digest of a file, and writes its content to copied.
+func digest(ctx context.Context, path string, copied io.Writer, step func(int64)) (f File, err error) {
+	source, err := os.Open(path)
 	if err != nil {
 		return f, err
 	}
-	f.SHA256 = hex.EncodeToString(digest.Sum(nil))
-	return f, target.Sync()
+	defer source.Close()
+	sum := sha256.New()
+	f.Bytes, err = io.Copy(io.MultiWriter(copied, sum), counted{ctx, source, step})
+	f.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	return f, err
 }
 
 // counted is a reader that tells of its bytes, and ends with a context.
@@ -120,9 +134,4 @@ func DataBytes(dir string) (sum int64) {
 		})
 	}
 	return sum
-}
-
-// errDiffers tells of a file of a backup that is not as it was written.
-func errDiffers(path string) error {
-	return fmt.Errorf("the backup is damaged: %s is not as it was written; take another one", path)
 }

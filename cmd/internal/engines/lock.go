@@ -46,10 +46,23 @@ func Look(dir string) (io.Closer, error) {
 	return file, nil
 }
 
+// refuseBackup says why nothing may be written to dir, if it is a backup: a change
+// to it would be found only when it is restored.
+func refuseBackup(dir string) error {
+	if _, err := os.Lstat(filepath.Join(dir, backupFile)); err != nil {
+		return nil
+	}
+	return fmt.Errorf("%s is a backup, and must stay as it is; restore it first: skein restore %s --data-dir DIR", dir, dir)
+}
+
 // lock takes the data directory for this process; closing the file gives it
 // back, as does any death of the process. It stands before the engines, whose
-// own locks guard a folder each and tell nothing of who has it.
+// own locks guard a folder each and tell nothing of who has it. A backup is nobody's
+// to take.
 func lock(dir string) (io.Closer, error) {
+	if err := refuseBackup(dir); err != nil {
+		return nil, err
+	}
 	path := filepath.Join(dir, lockFile)
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

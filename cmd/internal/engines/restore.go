@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -31,7 +35,7 @@ func ReadBackup(folder string) (b Backup, err error) {
 // Restore makes dir a data directory with what is in a backup. dir may be missing or
 // empty. Every file is copied and held against its digest, then verify looks at the
 // copy. Until it is whole no server starts on dir: the identity comes first, the
-// storage that it is of last. After an error nothing is left in dir.
+// storage that it is of last. After an error dir is as it was.
 func Restore(ctx context.Context, b Backup, from, dir string, now time.Time, step func(bytes int64), verify func(folder string) error) (err error) {
 	if now.Before(b.Time) {
 		return fmt.Errorf("the backup is of %s and this machine's clock says %s: set it right, or ids may be given twice",
@@ -40,6 +44,8 @@ func Restore(ctx context.Context, b Backup, from, dir string, now time.Time, ste
 	if err := checkEmpty(dir, "a restore wants a new or empty --data-dir (of one that was killed, remove all that it left)"); err != nil {
 		return err
 	}
+	_, err = os.Lstat(dir)
+	made := errors.Is(err, fs.ErrNotExist)
 	if err := makeFolders(dir, restoreFolder); err != nil {
 		return err
 	}
@@ -50,6 +56,9 @@ func Restore(ctx context.Context, b Backup, from, dir string, now time.Time, ste
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, emptied(dir))
+		}
+		if err != nil && made {
+			err = errors.Join(err, os.Remove(dir))
 		}
 		err = errors.Join(err, held.Close())
 	}()
@@ -64,8 +73,8 @@ func Restore(ctx context.Context, b Backup, from, dir string, now time.Time, ste
 	if err != nil {
 		return fmt.Errorf("cannot restore: %w", err)
 	}
-	if err := compareFiles(b.Files, files); err != nil {
-		return err
+	if differ := compareFiles(b.Files, files); len(differ) > 0 {
+		return fmt.Errorf("the backup is damaged: %s; take another one", changed(differ[0]))
 	}
 	if err := verify(unfinished); err != nil {
 		return err
@@ -81,20 +90,58 @@ func Restore(ctx context.Context, b Backup, from, dir string, now time.Time, ste
 	return os.RemoveAll(unfinished)
 }
 
-// compareFiles holds what was read against what was written.
-func compareFiles(written, read []File) error {
+// compareFiles holds what was read against what was written, and returns the paths
+// that differ.
+func compareFiles(written, read []File) (differ []string) {
 	found := map[string]File{}
 	for _, f := range read {
 		found[f.Path] = f
 	}
 	for _, f := range written {
 		if found[f.Path] != f {
-			return errDiffers(f.Path)
+			differ = append(differ, f.Path)
 		}
 		delete(found, f.Path)
 	}
-	for path := range found {
-		return errDiffers(path)
+	return slices.AppendSeq(differ, maps.Keys(found))
+}
+
+// changed says what is the matter with a file of a backup that differs.
+func changed(path string) string { return path + " was changed after the backup was made" }
+
+// CheckBackup tells found of each file of a backup that is not as it was written,
+// and changes nothing. begin is told how many bytes it reads, before it does, and step
+// of those read. Of a folder that is no backup it says nothing. The error is ctx's.
+func CheckBackup(ctx context.Context, folder string, begin, step func(bytes int64), found func(detail string)) error {
+	b, err := ReadBackup(folder)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		found(err.Error())
+		return nil
+	}
+	begin(b.Bytes())
+	var files []File
+	err = eachFile(folder, func(rel string, isFolder bool) error {
+		if isFolder {
+			return nil
+		}
+		file, err := digest(ctx, filepath.Join(folder, rel), io.Discard, step)
+		file.Path = filepath.ToSlash(rel)
+		if err == nil {
+			files = append(files, file)
+		}
+		return context.Cause(ctx) // what cannot be read is not as it was
+	})
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if err != nil {
+		found(err.Error())
+	}
+	for _, path := range compareFiles(b.Files, files) {
+		found(changed(path))
 	}
 	return nil
 }
