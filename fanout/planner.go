@@ -15,7 +15,7 @@ import (
 
 const (
 	// listPage is how many followers are listed at once.
-	listPage = 1_024
+	listPage = 4_096
 	// flushViewers is how many viewers the planner gathers before it delivers.
 	flushViewers = 32_768
 )

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"skein/fanout/eventlog"
@@ -37,8 +36,8 @@ func (f *Fanout) deliverChunks(topic string) func(context.Context, []eventlog.Re
 // the disk are found only by a processor that has nothing to do, or after 10 ms.
 const rest = time.Millisecond
 
-// deliverChunk works on one chunk when it is its turn, and leaves processors to
-// others after each page and after the chunk (F3).
+// deliverChunk works on one chunk when it is its turn, and then leaves its processor
+// to others (F3).
 func (f *Fanout) deliverChunk(ctx context.Context, c chunk) error {
 	select {
 	case f.heavy <- struct{}{}:
@@ -48,7 +47,6 @@ func (f *Fanout) deliverChunk(ctx context.Context, c chunk) error {
 	}
 	defer time.Sleep(rest)
 	return f.eachPage(ctx, c.Author, c.hashes, func(page []feed.UserID) error {
-		defer runtime.Gosched()
 		return f.deliver(ctx, []timeline.Delivery{{Post: c.Post, Viewers: page}})
 	})
 }

@@ -182,7 +182,9 @@ func TestNoServerOnHalfARestore(t *testing.T) {
 	config := DefaultConfig()
 	config.DataDir = filepath.Join(to, "killed")
 	err = Restore(t.Context(), b, backup, restored, now, none, func(string) error {
-		_, err := Open(t.Context(), Config{DataDir: restored}, options())
+		beside := DefaultConfig()
+		beside.DataDir = restored
+		_, err := Open(t.Context(), beside, options())
 		if err == nil || !strings.Contains(err.Error(), "in use") {
 			t.Errorf("a server beside the restore: %v", err)
 		}
