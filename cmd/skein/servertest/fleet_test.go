@@ -1,0 +1,152 @@
+package servertest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// fleet is processes of skein over a database, topics and a Redis database of
+// their own, on the shared engines.
+type fleet struct {
+	name string
+	// flaw is that of its workers, "" for none.
+	flaw    string
+	engines []string // flags that name them
+	apis    []*process
+	workers []*process
+}
+
+// The sizes of each fleet.
+const apiServers, workers = 2, 2
+
+// running returns the fleet of a flaw, all of whose processes run.
+func running(t *testing.T, flaw string) *fleet {
+	t.Helper()
+	ours.begin(t)
+	name := flaw
+	if name == "" {
+		name = "intact"
+	}
+	f := ours.fleets[name]
+	if f == nil {
+		f = newFleet(t, name, flaw)
+		ours.fleets[name] = f
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			f.tell(t)
+		}
+	})
+	f.complete(t)
+	return f
+}
+
+// newFleet makes the schema and the topics.
+func newFleet(t *testing.T, name, flaw string) *fleet {
+	t.Helper()
+	database := ours.database(t, "fleet_"+name)
+	f := &fleet{name: name, flaw: flaw, engines: []string{
+		"--posts", database, "--graph", database, "--log", ours.kafka.URL() + "/" + name,
+	}}
+	migrate := launch(t, "migrate", ours.skein, nil, append([]string{"migrate"}, f.engines...)...)
+	if code, said := migrate.exit(t, patience); code != 0 {
+		t.Fatalf("migrate: exit %d, %s", code, said)
+	}
+	f.engines = append(f.engines, "--timelines", fmt.Sprintf("%s/%d", ours.redis.URL(), len(ours.fleets)))
+	return f
+}
+
+// complete starts what is missing. A server that comes after another has its
+// addresses, as behind a service's name.
+func (f *fleet) complete(t *testing.T) {
+	t.Helper()
+	f.apis = replace(f.apis, apiServers, func(last *process) *process { return f.startSkein(t, "api", last) })
+	if f.flaw == "" {
+		f.workers = replace(f.workers, workers, func(last *process) *process { return f.startSkein(t, "worker", last) })
+	} else {
+		f.workers = replace(f.workers, 1, func(*process) *process { return f.startBroken(t) })
+	}
+}
+
+// replace fills up processes to count, and starts others for those that ended.
+func replace(processes []*process, count int, start func(last *process) *process) []*process {
+	for len(processes) < count {
+		processes = append(processes, nil)
+	}
+	for i, p := range processes {
+		if p == nil || !p.alive() {
+			processes[i] = start(p)
+		}
+	}
+	return processes
+}
+
+func (f *fleet) startSkein(t *testing.T, role string, last *process) *process {
+	t.Helper()
+	listen, metrics := "127.0.0.1:0", "127.0.0.1:0"
+	if last != nil {
+		metrics = last.addresses.Metrics
+		if role == "api" {
+			listen = last.addresses.GRPC
+		}
+	}
+	args := append([]string{"serve", "--role", role, "--listen", listen, "--metrics-listen", metrics}, f.engines...)
+	return serve(t, f.name+"-"+role, ours.skein, nil, args...)
+}
+
+func (f *fleet) startBroken(t *testing.T) *process {
+	t.Helper()
+	args := append([]string{"--armed", f.armed()}, f.engines...)
+	return serve(t, f.name+"-worker", os.Args[0], []string{asBrokenWorker + "=" + f.flaw}, args...)
+}
+
+// armed is the file that, when it is there, has a lossy worker drop a chunk.
+func (f *fleet) armed() string { return filepath.Join(ours.dir, f.name+".armed") }
+
+// targets are the addresses of the API.
+func (f *fleet) targets() (addresses []string) {
+	for _, api := range f.apis {
+		addresses = append(addresses, api.addresses.GRPC)
+	}
+	return addresses
+}
+
+// backlog returns what waits, by lane, as each API server sees it.
+func (f *fleet) backlog() (waits []string) {
+	for _, api := range f.apis {
+		lanes, err := api.metrics("skein_lane_backlog")
+		if err != nil {
+			return []string{err.Error()}
+		}
+		for lane, records := range lanes {
+			if records != 0 {
+				waits = append(waits, fmt.Sprintf("%s%s %v", api.name, lane, records))
+			}
+		}
+	}
+	return waits
+}
+
+// kill ends all processes.
+func (f *fleet) kill() {
+	for _, p := range append(f.apis, f.workers...) {
+		if p != nil {
+			p.kill()
+		}
+	}
+}
+
+// tell logs what the processes said last.
+func (f *fleet) tell(t *testing.T) {
+	t.Helper()
+	var all strings.Builder
+	for _, p := range append(f.apis, f.workers...) {
+		if p != nil {
+			fmt.Fprintf(&all, "%s (runs: %t) said last:\n%s\n", p.name, p.alive(), p.lastWords())
+		}
+	}
+	t.Log(all.String())
+}
