@@ -129,6 +129,25 @@ func (f *fake) Unfollow(_ context.Context, r *feedv1.UnfollowRequest) (*feedv1.U
 	return &feedv1.UnfollowResponse{}, nil
 }
 
+// ListFollowing has pages of three, by rising id.
+func (f *fake) ListFollowing(_ context.Context, r *feedv1.ListFollowingRequest) (*feedv1.ListFollowingResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	above, _ := strconv.ParseInt(r.PageToken, 10, 64)
+	answer := &feedv1.ListFollowingResponse{}
+	for edge, follows := range f.mu.follows {
+		if edge[0] == r.UserId && edge[1] > above && follows {
+			answer.AuthorIds = append(answer.AuthorIds, edge[1])
+		}
+	}
+	slices.Sort(answer.AuthorIds)
+	if len(answer.AuthorIds) > 3 {
+		answer.AuthorIds = answer.AuthorIds[:3]
+		answer.NextPageToken = strconv.FormatInt(answer.AuthorIds[2], 10)
+	}
+	return answer, nil
+}
+
 func (f *fake) ImportFollows(stream grpc.ClientStreamingServer[feedv1.ImportFollowsRequest, feedv1.ImportFollowsResponse]) error {
 	for {
 		r, err := stream.Recv()

@@ -82,3 +82,40 @@ func (r *run) createLonely(ctx context.Context) error {
 	}
 	return nil
 }
+
+// compared is how many of the viewers that are checked are asked whom they follow.
+const compared = 48
+
+// compareGraph asks some viewers whom they follow. Whoever follows more than in the
+// graph, since the server held other follows, would make a correct server look wrong.
+func (r *run) compareGraph(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for _, viewer := range r.viewers[:min(compared, len(r.viewers))] {
+		g.Go(func() error { return r.compareFollowing(ctx, viewer) })
+	}
+	return g.Wait()
+}
+
+func (r *run) compareFollowing(ctx context.Context, viewer uint32) error {
+	known := map[int64]bool{}
+	for _, author := range r.audience.Following(viewer) {
+		known[int64(r.audience.ID(author))] = true
+	}
+	ask := &feedv1.ListFollowingRequest{UserId: int64(r.audience.ID(viewer)), PageSize: 200}
+	for {
+		answer, err := r.fleet.next().graph.ListFollowing(ctx, ask)
+		if err != nil {
+			return nil // too busy, say; the others tell enough
+		}
+		for _, author := range answer.GetAuthorIds() {
+			if !known[author] {
+				return fmt.Errorf("%w: the server holds other follows than the graph's (user %d follows %d): take a server whose data is empty, or the graph and --seed that it was filled with",
+					ErrConfig, ask.UserId, author)
+			}
+		}
+		if ask.PageToken = answer.GetNextPageToken(); ask.PageToken == "" {
+			return nil
+		}
+	}
+}

@@ -25,7 +25,7 @@ var (
 )
 
 // Run carries out a whole run and reports on it. The error wraps ErrConfig when
-// nothing was begun, or one or more of ErrViolated, ErrFailedCalls and
+// nothing was measured, or one or more of ErrViolated, ErrFailedCalls and
 // ErrInterrupted; these come with a report, other errors (the target is not
 // there, the graph cannot be loaded) without. When Run returns, nothing that it
 // started is left.
@@ -42,6 +42,9 @@ func Run(ctx context.Context, cfg Config) (*report.Report, error) {
 	}
 	defer r.fleet.close()
 	if err := r.importGraph(ctx); err != nil && ctx.Err() == nil {
+		return nil, err
+	}
+	if err := r.compareGraph(ctx); err != nil && ctx.Err() == nil {
 		return nil, err
 	}
 	before := r.scrape(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -264,12 +265,46 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// A server that holds other follows is not accused of showing them: the run is
+// refused. A second run with the same graph is not.
+func TestOtherFollowsAreRefused(t *testing.T) {
+	t.Parallel()
+	f := &fake{}
+	cfg := small(f.serve(t))
+	cfg.Duration = 100 * time.Millisecond
+	for range 2 {
+		if _, err := Run(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg.Seed++
+	rep, err := Run(t.Context(), cfg)
+	if !errors.Is(err, ErrConfig) || rep != nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "data is empty") || !strings.Contains(err.Error(), "--seed") {
+		t.Errorf("on the follows of another graph: %v", err)
+	}
+}
+
+// A target that nobody listens at is told at once, in words; one that listens and
+// says nothing is told apart from it.
 func TestNoServer(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	_, err := Run(ctx, small("127.0.0.1:1"))
-	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") || !strings.Contains(err.Error(), "skein serve") {
+	began := time.Now()
+	_, err := Run(t.Context(), small("127.0.0.1:1"))
+	if err == nil || !strings.Contains(err.Error(), "there is no server at 127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused; start one with `skein serve`") {
 		t.Errorf("error %v, want one that names the target and says what to do", err)
+	}
+	if took := time.Since(began); took >= readyWithin {
+		t.Errorf("that took %v", took)
+	}
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err = Run(ctx, small(silent.Addr().String()))
+	if err == nil || !strings.Contains(err.Error(), "does not answer") {
+		t.Errorf("of a server that hangs: %v", err)
 	}
 }

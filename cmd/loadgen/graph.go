@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"skein/cmd/internal/progress"
 	"skein/loadgen"
 	"skein/loadgen/graph"
 	"skein/loadgen/report"
@@ -36,8 +37,8 @@ likelihood (Clauset, Shalizi, Newman 2009). With --out, write it as an edge list
 }
 
 func (p *program) graph(ctx context.Context, o options) error {
-	shown := newProgress(p.stderr)
-	defer shown.end()
+	shown := progress.New(p.stderr)
+	defer shown.Stop()
 	o.Progress = shown
 	shown.Stage("graph", 1)
 	g, err := o.OpenGraph()
@@ -52,7 +53,7 @@ func (p *program) graph(ctx context.Context, o options) error {
 	}
 	shown.Stage("shape", 1)
 	followers, followed := g.Followers(), g.Followed()
-	shown.end()
+	shown.End()
 	return printShape(p.stdout, g, followers, followed)
 }
 

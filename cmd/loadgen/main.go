@@ -21,6 +21,9 @@ import (
 	"skein/loadgen"
 )
 
+// version is set by the linker; see the Makefile.
+var version = "unknown"
+
 const (
 	exitClean = 0
 	exitFault = 1
@@ -58,7 +61,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	case err == nil:
 		return exitClean
 	case !began || errors.Is(err, loadgen.ErrConfig):
-		fmt.Fprintf(p.stderr, "loadgen: %v\nSee %s --help.\n", err, command.CommandPath())
+		fmt.Fprintf(p.stderr, "loadgen: %v (see %s --help)\n", err, command.CommandPath())
 		return exitUsage
 	default:
 		fmt.Fprintf(p.stderr, "loadgen: %v\n", err)
@@ -68,6 +71,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 
 func (p *program) command() *cobra.Command {
 	root := p.runCommand()
+	root.Version = version
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.AddCommand(p.demoCommand(), p.compareCommand(), p.reportCommand(), p.graphCommand())
 	return root

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 )
@@ -92,6 +91,12 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
+func TestVersion(t *testing.T) {
+	if code, stdout, _ := loadgenRun(t.Context(), "--version"); code != exitClean || stdout != "loadgen version "+version+"\n" {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+}
+
 // The flags are a promise to scripts.
 func TestFlags(t *testing.T) {
 	promised := map[string]string{
@@ -114,11 +119,9 @@ func TestFlags(t *testing.T) {
 }
 
 func TestNoServerIsAFault(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	code, _, stderr := loadgenRun(ctx, "--target", "127.0.0.1:1", "--users", "500", "--follows", "10000",
+	code, _, stderr := loadgenRun(t.Context(), "--target", "127.0.0.1:1", "--users", "500", "--follows", "10000",
 		"--out", t.TempDir())
-	if code != exitFault || !strings.Contains(stderr, "skein serve") {
+	if code != exitFault || !strings.Contains(stderr, "skein serve") || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 }

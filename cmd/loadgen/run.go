@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"skein/cmd/internal/progress"
 	"skein/loadgen"
 	"skein/loadgen/report"
 )
@@ -60,6 +61,10 @@ whole home timelines against a record of all that was acknowledged, and writes
 report.html, for people, and report.json, for programs. "loadgen demo" starts the
 server as well; "loadgen compare" puts two reports side by side.
 
+The server should hold nothing else: what a few users follow is compared with the graph,
+and a server with other follows is refused. Another run with the same graph, or --seed,
+is fine.
+
 It exits with 0 when all was well, 1 when a check was violated or a call failed that
 should not (RESOURCE_EXHAUSTED is counted, and no failure), 2 when called wrongly.`,
 		Args: cobra.NoArgs,
@@ -83,13 +88,14 @@ func (p *program) loadAndReport(ctx context.Context, o options) error {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return fmt.Errorf("%w: --out: %w", loadgen.ErrConfig, err)
 	}
-	shown := newProgress(p.stderr)
+	shown := progress.New(p.stderr)
 	o.Progress = shown
+	defer shown.Stop()
 	rep, err := loadgen.Run(ctx, o.Config)
-	shown.end()
 	if rep == nil {
 		return err
 	}
+	shown.End()
 	file, page := filepath.Join(o.out, report.FileName), filepath.Join(o.out, report.PageName)
 	wrote := errors.Join(rep.Write(file), rep.WritePage(page))
 	tabled := rep.Table(p.stdout)
