@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"io"
+	"net"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -105,4 +110,87 @@ func TestLostAnswer(t *testing.T) {
 	if _, page, _ := typed(target, "", "user", "1"); strings.Count(page, "honk") != 1 {
 		t.Errorf("the repeated post is there not once:\n%s", page)
 	}
+}
+
+// What a server that is killed, hangs, or is none looks like from a terminal.
+func TestBrokenConnections(t *testing.T) {
+	t.Run("killed in the middle of a post", func(t *testing.T) {
+		// The real server, which is reached through a way that can be cut.
+		app := startApp(t, asItIs, intact)
+		if code, _, stderr := typed(app.Addresses().GRPC, "", "user", "create", "1"); code != exitOK {
+			t.Fatal(stderr)
+		}
+		target := cutOff(t, app.Addresses().GRPC, "honk")
+		code, _, stderr := typed(target, "", "post", "1", "honk")
+		want := "skein: the connection to " + target + " broke before the answer came\n  See whether the server still runs.\n" +
+			"  It may have been posted. Repeat it with --request-id "
+		if code != exitError || !strings.HasPrefix(stderr, want) {
+			t.Errorf("exit %d, %s; want %s", code, stderr, want)
+		}
+	})
+	for name, c := range map[string]struct {
+		serve func(net.Conn)
+		want  string
+	}{
+		"hangs":  {func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, "%s accepts connections, but does not answer within 500ms; nothing was sent"},
+		"killed": {func(net.Conn) {}, "the connection to %s broke before the server said anything; nothing was sent"},
+		"no gRPC": {func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
+		}, "there is no server at %s that speaks gRPC; is it the port of the metrics?"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := listen(t, c.serve)
+			code, _, stderr := typed(target, "", "post", "1", "honk", "--timeout", "500ms")
+			if want := fmt.Sprintf("skein: "+c.want, target); code != exitError || !strings.HasPrefix(stderr, want) {
+				t.Errorf("exit %d, %s; want %s", code, stderr, want)
+			}
+		})
+	}
+}
+
+// listen calls serve for each connection, and closes it then.
+func listen(t *testing.T, serve func(net.Conn)) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var working sync.WaitGroup
+	working.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			working.Go(func() {
+				defer c.Close()
+				serve(c)
+			})
+		}
+	})
+	t.Cleanup(func() { _ = l.Close(); working.Wait() })
+	return l.Addr().String()
+}
+
+// cutOff is the address of a way to target that is cut at the first message which
+// holds these words.
+func cutOff(t *testing.T, target, words string) (address string) {
+	return listen(t, func(client net.Conn) {
+		server, err := net.Dial("tcp", target)
+		if err != nil {
+			return
+		}
+		defer server.Close()
+		go func() { _, _ = io.Copy(client, server) }()
+		sent := make([]byte, 1<<16)
+		for {
+			n, err := client.Read(sent)
+			if err != nil || bytes.Contains(sent[:n], []byte(words)) {
+				return
+			}
+			if _, err := server.Write(sent[:n]); err != nil {
+				return
+			}
+		}
+	})
 }

@@ -29,7 +29,8 @@ func (f *Failure) Error() string {
 var commands = strings.NewReplacer("GraphService.CreateUser", "`skein user create`")
 
 // explain says what a call's error means to the person who made it.
-func explain(err error, target string, timeout time.Duration) *Failure {
+func (o *options) explain(err error) *Failure {
+	target, timeout := o.target, o.timeout
 	answer := status.Convert(err)
 	f := &Failure{What: commands.Replace(answer.Message())}
 	switch answer.Code() {
@@ -40,8 +41,13 @@ func explain(err error, target string, timeout time.Duration) *Failure {
 			f.Advice = []string{fmt.Sprintf("Try again in %s.", delay)}
 		}
 	case codes.Unavailable:
-		f.What = fmt.Sprintf("the server at %s cannot do it now: %s", target, f.What)
 		f.uncertain = true
+		if o.line.broken.Load() {
+			f.What = fmt.Sprintf("the connection to %s broke before the answer came", target)
+			f.Advice = []string{"See whether the server still runs."}
+			break
+		}
+		f.What = fmt.Sprintf("the server at %s cannot do it now: %s", target, f.What)
 	case codes.DeadlineExceeded:
 		f.What = fmt.Sprintf("the server at %s did not answer within %s", target, timeout)
 		f.Advice = []string{"See whether it is overloaded, or give it longer with --timeout."}

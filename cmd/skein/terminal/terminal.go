@@ -44,6 +44,8 @@ type options struct {
 	target  string
 	timeout time.Duration
 	json    bool
+
+	line *line // to the server, once connect was called
 }
 
 func (o *options) bind(c *cobra.Command) {
@@ -120,5 +122,5 @@ func (o *options) failure(err error) error {
 	if f, ok := errors.AsType[*Failure](err); ok {
 		return f
 	}
-	return explain(err, o.target, o.timeout)
+	return o.explain(err)
 }
