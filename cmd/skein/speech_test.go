@@ -136,6 +136,7 @@ func TestBrokenConnections(t *testing.T) {
 		"killed": {func(net.Conn) {}, "the connection to %s broke before the server said anything; nothing was sent"},
 		"no gRPC": {func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
+			_, _ = io.Copy(io.Discard, c) // a reset would take the answer back
 		}, "there is no server at %s that speaks gRPC; is it the port of the metrics?"},
 	} {
 		t.Run(name, func(t *testing.T) {
