@@ -46,9 +46,12 @@ func (o CheckOptions) withDefaults() CheckOptions {
 }
 
 // Contents counts what a store holds. Events are those in the outbox; Tiers are
-// the authors whose tier ever changed.
+// the authors whose tier ever changed. Incomplete: not all could be read, and these
+// are what was.
 type Contents struct {
 	Posts, Events, Requests, Users, Follows, Tiers int64
+
+	Incomplete bool
 }
 
 // stepRows is how many rows are read between two looks at the context.
@@ -65,12 +68,12 @@ func Check(ctx context.Context, dir string, o CheckOptions) (Contents, error) {
 	c := &checker{CheckOptions: o.withDefaults(), ctx: ctx}
 	db, err := openReadOnly(dir, c.FS)
 	if err != nil {
-		c.Found(kindUnreadable, fmt.Sprintf("the store in %s cannot be opened: %v", dir, err))
+		c.unreadable(fmt.Sprintf("the store in %s cannot be opened", dir), err)
 		return c.contents, ctx.Err()
 	}
 	c.Store = &Store{db: db, fault: &fault{dir: dir}}
 	if err := c.guarded(); err != nil {
-		c.Found(kindUnreadable, fmt.Sprintf("the store in %s cannot be read: %v", dir, err))
+		c.unreadable(fmt.Sprintf("the store in %s cannot be read", dir), err)
 	}
 	return c.contents, ctx.Err()
 }
@@ -111,6 +114,8 @@ type checker struct {
 	until [feed.Nodes]int64 // by node: before what time ids can have been given
 	rows  int64             // since the last Step
 	torn  map[byte]bool     // tables that could not be read to their end
+	// unread are the files, or reasons, that were reported as unreadable.
+	unread map[string]bool
 }
 
 // guarded runs the check and closes the store. Pebble may panic over damage.
@@ -156,7 +161,7 @@ func (c *checker) each(table byte, visit func(key, value []byte)) {
 	})
 	if err != nil {
 		c.torn[table] = true
-		c.found(kindUnreadable, "table %#x, after row %x: %v", table, last, err)
+		c.unreadable(fmt.Sprintf("table %#x, after row %x", table, last), err)
 	}
 	if c.ctx.Err() != nil {
 		c.torn[table] = true
@@ -175,7 +180,7 @@ func (c *checker) value(key []byte, use func(value []byte)) (found bool) {
 		return nil
 	})
 	if err != nil {
-		c.found(kindUnreadable, "row %x: %v", key, err)
+		c.unreadable(fmt.Sprintf("row %x", key), err)
 		return true // who asked whether it is there must not say that it is not
 	}
 	return found
@@ -197,14 +202,14 @@ func (c *checker) id(key []byte) (n uint64, ok bool) {
 func (c *checker) checkMeta() {
 	switch ns, found, err := c.lookupNumbers(keyFormat, 1); {
 	case err != nil:
-		c.found(kindMeta, "%v", err)
+		c.unreadable("the row of the format", err)
 	case !found:
 		c.found(kindMeta, "the store does not say which format it has: its manifest or log is damaged")
 	case ns[0] != format:
 		c.found(kindMeta, "the store has format %d, this program reads %d", ns[0], format)
 	}
-	length := 0
-	if !c.value(keyToken, func(value []byte) { length = len(value) }) || length != tokenLen {
+	length, read := 0, false
+	if !c.value(keyToken, func(value []byte) { length, read = len(value), true }) || read && length != tokenLen {
 		c.found(kindMeta, "the key under which page tokens are signed has %d bytes, not %d", length, tokenLen)
 	}
 	known := []byte{
@@ -218,7 +223,7 @@ func (c *checker) checkMeta() {
 			return false, nil
 		})
 		if err != nil && !errors.Is(err, context.Canceled) {
-			c.found(kindUnreadable, "before table %#x: %v", table, err)
+			c.unreadable(fmt.Sprintf("before table %#x", table), err)
 		}
 		first = []byte{table + 1}
 	}

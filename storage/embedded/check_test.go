@@ -266,8 +266,16 @@ func TestCheckOfDamagedFiles(t *testing.T) {
 			}
 			before := snapshot(t, dir)
 			lines, contents := findings(t, dir, nil)
-			if clean := len(lines) == 0; clean != c.clean || clean && contents.Posts < 20_000 {
+			if clean := len(lines) == 0; clean != c.clean || clean && contents.Posts < 20_000 || contents.Incomplete == clean {
 				t.Errorf("found %d, first %.300q, in %+v", len(lines), lines, contents)
+			}
+			if damaged := strings.Contains(name, "flipped ") || name == "table cut"; !c.clean && len(lines) != 1 || damaged && !strings.Contains(lines[0], ".sst") {
+				t.Errorf("not one line that names the file: %q", lines)
+			}
+			for _, line := range lines {
+				if strings.Contains(line, "\n") || strings.Contains(line, "carrier") {
+					t.Errorf("not for people: %q", line)
+				}
 			}
 			if after := snapshot(t, dir); after != before {
 				t.Errorf("the check changed files: from\n%s to\n%s", before, after)

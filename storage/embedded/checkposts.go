@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -22,7 +23,7 @@ func (c *checker) along(table byte) *along {
 	it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: []byte{table}, UpperBound: []byte{table + 1}})
 	if err != nil {
 		c.torn[table] = true
-		c.found(kindUnreadable, "table %#x: %v", table, err)
+		c.unreadable(fmt.Sprintf("table %#x", table), err)
 		return &along{c: c, table: table}
 	}
 	return &along{c: c, table: table, it: it}
@@ -39,7 +40,7 @@ func (a *along) row(prefix []byte) (value []byte, found bool) {
 	}
 	if err := a.it.Error(); err != nil {
 		a.c.torn[a.table] = true
-		a.c.found(kindUnreadable, "table %#x at row %x: %v", a.table, prefix, err)
+		a.c.unreadable(fmt.Sprintf("table %#x at row %x", a.table, prefix), err)
 		return nil, true
 	}
 	return nil, false

@@ -16,8 +16,8 @@ type outbox struct {
 		// writing holds posts between the begin and the end of CreatePost:
 		// their rows are not to be published yet.
 		writing map[feed.PostID]struct{}
-		// held maps the events that a relay works on to whether a delete
-		// removed the row meanwhile.
+		// held maps the events that a relay or a delete works on to whether a
+		// delete removes the row meanwhile.
 		held map[feed.PostID]bool
 
 		// floor is a bound below which there is no row, so that a scan need
@@ -56,14 +56,25 @@ func (o *outbox) grow(n int64) {
 	o.mu.count += n
 }
 
-// removed tells that a delete took the post, and maybe its event row. A relay
-// that holds the event counts it when it lets go.
-func (o *outbox) removed(id feed.PostID, event bool) {
+// take is the beginning of a delete: it keeps relays from the event, unless one has
+// it, which then counts the row when it lets go.
+func (o *outbox) take(id feed.PostID) (taken bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if _, held := o.mu.held[id]; held {
 		o.mu.held[id] = true
-	} else if event {
+		return false
+	}
+	o.mu.held[id] = false
+	return true
+}
+
+// removed is the end of a delete that took an event, and says whether there was one.
+func (o *outbox) removed(id feed.PostID, event bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.mu.held, id)
+	if event {
 		o.mu.count--
 	}
 }

@@ -83,7 +83,7 @@ func (s *Store) DeletePost(ctx context.Context, author feed.UserID, id feed.Post
 	defer s.leave()
 
 	unlock := s.posts.lock(uint64(id))
-	b, removed, err := s.showDelete(author, id)
+	b, err := s.showDelete(author, id)
 	unlock()
 	if feed.CodeOf(err) == feed.CodeNotFound {
 		err = s.settled(err)
@@ -93,13 +93,12 @@ func (s *Store) DeletePost(ctx context.Context, author feed.UserID, id feed.Post
 	if err != nil {
 		return translate(doing, err)
 	}
-	s.outbox.removed(id, removed)
 	return nil
 }
 
-// showDelete checks and removes a post; eventGone says that an event went with
-// it which no relay holds. The caller holds the post's stripe.
-func (s *Store) showDelete(author feed.UserID, id feed.PostID) (b batch, eventGone bool, err error) {
+// showDelete checks and removes a post, and its event. The caller holds the post's
+// stripe.
+func (s *Store) showDelete(author feed.UserID, id feed.PostID) (b batch, err error) {
 	var owner feed.UserID
 	found, err := s.lookup(postKey(id), func(value []byte) (err error) {
 		owner, err = postAuthor(postKey(id), value)
@@ -107,21 +106,24 @@ func (s *Store) showDelete(author feed.UserID, id feed.PostID) (b batch, eventGo
 	})
 	switch {
 	case err != nil:
-		return b, false, err
+		return b, err
 	case !found:
-		return b, false, feed.NotFound("there is no post %d", id)
+		return b, feed.NotFound("there is no post %d", id)
 	case owner != author:
-		return b, false, feed.Denied("post %d belongs to another author", id)
+		return b, feed.Denied("post %d belongs to another author", id)
 	}
-	event, err := s.has(eventKey(id))
-	if err != nil {
-		return b, false, err
+	event := false
+	if s.outbox.take(id) {
+		defer func() { s.outbox.removed(id, event && err == nil) }()
+		if event, err = s.has(eventKey(id)); err != nil {
+			return b, err
+		}
 	}
 	b = s.batch()
 	b.remove(postKey(id))
 	b.remove(byAuthorKey(author, id))
 	b.remove(eventKey(id))
-	return b, event, s.show(b)
+	return b, s.show(b)
 }
 
 // GetPosts implements storage.Posts.

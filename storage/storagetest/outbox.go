@@ -17,6 +17,7 @@ var outboxCases = []testCase{
 	{"F1_ConcurrentRelaysLoseNothing", relaysTogether},
 	{"Relay_HeldEventsCountAsOldest", relayHeld},
 	{"Relay_WhileThePostIsDeleted", relayDeleted},
+	{"CountEvents_BesideRelaysAndDeletes", countedBeside},
 	{"W2_UnpublishedEventsSurviveReopen", eventsSurvive},
 }
 
@@ -198,4 +199,48 @@ func eventsSurvive(t *testing.T, s Stores) {
 		wantEqual(t, "events", got, events(a, b))
 		return nil
 	}))(t)
+}
+
+// Posts are made and deleted at once while relays work: in the end every event was
+// counted once, whoever removed it.
+func countedBeside(t *testing.T, s Stores) {
+	ids := feed.NewIDs(s.Posts, time.Now)
+	var writers, relays sync.WaitGroup
+	done := make(chan struct{})
+	for author := range feed.UserID(4) {
+		writers.Go(func() {
+			for range 50 {
+				post := feed.Post{ID: result(ids.Next(bg))(t), Author: author + 1, Text: "gone soon"}
+				result(s.Posts.CreatePost(bg, storage.Draft{Post: post}))(t)
+				if err := s.Posts.DeletePost(bg, post.Author, post.ID); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	relay := func() int {
+		n, err := s.Posts.Relay(bg, 8, func(feed.PostID, []storage.Event) error { return nil })
+		if err != nil {
+			t.Error(err)
+		}
+		return n
+	}
+	for range 2 {
+		relays.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					relay()
+				}
+			}
+		})
+	}
+	writers.Wait()
+	close(done)
+	relays.Wait()
+	for relay() > 0 {
+	}
+	wantOutbox(t, s, 0, feed.MaxPostID)
 }
