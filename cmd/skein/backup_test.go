@@ -318,12 +318,13 @@ func TestCheckCommand(t *testing.T) {
 		}
 	}
 	stdout, stderr := ask(t, exitError, "check", "--data-dir", dir)
-	if !strings.Contains(stdout, "wrong    unreadable log: the event log in ") || !strings.Contains(stderr, "one thing is wrong") {
+	if !strings.Contains(stdout, "wrong    unreadable log: the event log in ") || !strings.Contains(stderr, "one thing is wrong") ||
+		!strings.Contains(stdout, "0 topics; incomplete: not all could be read\n") {
 		t.Errorf("of a damaged log: %s, %s", stdout, stderr)
 	}
 	stdout, _ = ask(t, exitError, "check", "--data-dir", dir, "--json")
 	var r checkResult
-	if err := json.Unmarshal([]byte(stdout), &r); err != nil || r.Sound || r.Counts["unreadable log"] != 1 || len(r.Findings) != 1 || r.Contents.Follows != 12 {
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil || r.Sound || r.Counts["unreadable log"] != 1 || len(r.Findings) != 1 || r.Contents.Follows != 12 || !r.Contents.LogIncomplete || r.Contents.StorageIncomplete {
 		t.Errorf("in JSON: %s (%v)", stdout, err)
 	}
 }

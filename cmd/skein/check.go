@@ -121,10 +121,25 @@ func (r *checkResult) write(w io.Writer) error {
 }
 
 func writeContents(w io.Writer, c engines.Contents) error {
-	_, err := fmt.Fprintf(w, "Storage  %s posts, %s events in the outbox, %s users, %s follows, %s tier histories, %s request keys\nLog      %s records in %s topics\n",
-		grouped(c.Posts), grouped(c.Outbox), grouped(c.Users), grouped(c.Follows), grouped(c.Tiers), grouped(c.RequestKeys),
-		grouped(c.Records), grouped(c.Topics))
+	unless := func(incomplete bool) string {
+		if incomplete {
+			return "; incomplete: not all could be read"
+		}
+		return ""
+	}
+	_, err := fmt.Fprintf(w, "Storage  %s, %s in the outbox, %s, %s, %s, %s%s\nLog      %s in %s%s\n",
+		count(c.Posts, "post", "posts"), count(c.Outbox, "event", "events"), count(c.Users, "user", "users"), count(c.Follows, "follow", "follows"),
+		count(c.Tiers, "tier history", "tier histories"), count(c.RequestKeys, "request key", "request keys"), unless(c.StorageIncomplete),
+		count(c.Records, "record", "records"), count(c.Topics, "topic", "topics"), unless(c.LogIncomplete))
 	return err
+}
+
+// count writes a number of things: 1 post, 2 posts.
+func count(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return grouped(n) + " " + many
 }
 
 // err is what a check ends with if something is wrong.

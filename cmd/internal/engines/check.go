@@ -27,7 +27,8 @@ type CheckOptions struct {
 	Step func(rows int64)
 }
 
-// Contents counts what a data directory holds.
+// Contents counts what a data directory holds, as far as it can be read: where not all
+// of storage or of the log can be, that is said.
 type Contents struct {
 	Posts       int64 `json:"posts"`
 	Outbox      int64 `json:"outbox"`
@@ -37,6 +38,9 @@ type Contents struct {
 	Tiers       int64 `json:"tierHistories"`
 	Topics      int64 `json:"topics"`
 	Records     int64 `json:"records"`
+
+	StorageIncomplete bool `json:"storageIncomplete"`
+	LogIncomplete     bool `json:"logIncomplete"`
 }
 
 // Check reads the embedded engines' data in dir, whose lock the caller has, and
@@ -60,5 +64,6 @@ func Check(ctx context.Context, dir string, o CheckOptions) (c Contents, err err
 	return Contents{
 		Posts: store.Posts, Outbox: store.Events, RequestKeys: store.Requests, Users: store.Users,
 		Follows: store.Follows, Tiers: store.Tiers, Topics: log.Topics, Records: log.Records,
+		StorageIncomplete: store.Incomplete, LogIncomplete: log.Incomplete,
 	}, err
 }

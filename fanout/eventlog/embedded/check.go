@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -48,11 +49,14 @@ func (o CheckOptions) withDefaults() CheckOptions {
 	return o
 }
 
-// Checked is what a check learned of a log.
+// Checked is what a check learned of a log. Incomplete: not all could be read, and
+// Topics and Records count what was.
 type Checked struct {
 	Topics, Records int64
-	origin          *topic
-	windows         []window // by partition of the origin
+	Incomplete      bool
+
+	origin  *topic
+	windows []window // by partition of the origin
 }
 
 // Check reads the whole log in dir, which nobody may have open, and holds it
@@ -67,12 +71,12 @@ func Check(ctx context.Context, dir string, o CheckOptions) (*Checked, error) {
 	f := &fate{dir: dir, logger: slog.New(slog.NewTextHandler(io.Discard, nil)), onFatal: func(error) {}}
 	db, err := openReadOnly(dir, c.FS, f)
 	if err != nil {
-		c.found(kindUnreadable, "the event log in %s cannot be opened: %v", dir, err)
+		c.unreadable(fmt.Sprintf("the event log in %s cannot be opened", dir), err)
 		return &c.checked, ctx.Err()
 	}
 	c.db = db
 	if err := c.guarded(); err != nil {
-		c.found(kindUnreadable, "the event log in %s cannot be read: %v", dir, err)
+		c.unreadable(fmt.Sprintf("the event log in %s cannot be read", dir), err)
 	}
 	return &c.checked, ctx.Err()
 }
@@ -105,7 +109,8 @@ type checker struct {
 	db      *pebble.DB
 	checked Checked
 	records int64 // since the last Step
-	torn    bool  // a part could not be read
+	// unread are the files, or reasons, that were reported as unreadable.
+	unread map[string]bool
 	// behind holds posts that stand behind a record which promised that none so
 	// old would follow, with what to say if nothing excuses it.
 	behind map[feed.PostID]string
@@ -145,11 +150,11 @@ func (c *checker) scan(prefix []byte, visit func(key, value []byte)) {
 		visit(key, value)
 		return c.ctx.Err()
 	})
-	if err != nil {
-		c.torn = true
-		if c.ctx.Err() == nil {
-			c.found(kindUnreadable, "at the rows %x: %v", prefix, err)
-		}
+	switch {
+	case c.ctx.Err() != nil:
+		c.checked.Incomplete = true
+	case err != nil:
+		c.unreadable(fmt.Sprintf("at the rows %x", prefix), err)
 	}
 }
 
@@ -157,8 +162,10 @@ func (c *checker) scan(prefix []byte, visit func(key, value []byte)) {
 func (c *checker) checkTopics() []*topic {
 	version, closer, err := c.db.Get(versionKey)
 	switch {
+	case errors.Is(err, pebble.ErrNotFound):
+		c.found(kindLayout, "the log does not say which layout it has")
 	case err != nil:
-		c.found(kindLayout, "the log does not say which layout it has: %v", err)
+		c.unreadable("the row of the layout", err)
 	case len(version) != 1 || version[0] != layoutVersion:
 		c.found(kindLayout, "the log has layout %v, this program knows %d", version, layoutVersion)
 	}
@@ -178,7 +185,7 @@ func (c *checker) checkTopics() []*topic {
 		topics = append(topics, &topic{name: name, id: binary.BigEndian.Uint32(value), tails: make([]tail, n)})
 	})
 	for _, want := range c.Topics {
-		if n, ok := partitions[want.Name]; !ok && !c.torn {
+		if n, ok := partitions[want.Name]; !ok && !c.checked.Incomplete {
 			c.found(kindLayout, "there is no topic %q", want.Name)
 		} else if ok && n != want.Partitions {
 			c.found(kindLayout, "topic %q has %d partitions, not %d", want.Name, n, want.Partitions)
@@ -193,7 +200,7 @@ func (c *checker) checkTopics() []*topic {
 func (c *checker) checkStrays(topics map[uint32]*topic) {
 	it, err := c.db.NewIter(nil)
 	if err != nil {
-		c.found(kindUnreadable, "%v", err)
+		c.unreadable("looking for stray rows", err)
 		return
 	}
 	defer it.Close()
@@ -214,7 +221,7 @@ func (c *checker) checkStrays(topics map[uint32]*topic) {
 		}
 		ok = it.SeekGE(bounds(partitionKey(key[0], id, int(partition))).UpperBound)
 	}
-	if err := it.Error(); err != nil && !c.torn {
-		c.found(kindUnreadable, "%v", err)
+	if err := it.Error(); err != nil {
+		c.unreadable("looking for stray rows", err)
 	}
 }

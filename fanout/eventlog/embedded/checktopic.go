@@ -156,7 +156,7 @@ func (c *checker) suspect(post feed.PostID, what string) {
 // does one that starts from a copy of storage older than the log's: the promise was
 // about the first time. A first time that retention has removed is believed.
 func (c *checker) checkLows() {
-	if len(c.behind) == 0 || c.checked.origin == nil || c.torn {
+	if len(c.behind) == 0 || c.checked.origin == nil || c.checked.Incomplete {
 		return
 	}
 	times := map[feed.PostID]int{}
