@@ -39,8 +39,8 @@ type Row struct {
 	// Ratio is Value by Ceiling.
 	Ratio *float64 `json:"ratio"`
 	// Target is for Ratio where there is a ceiling, else for Value.
-	Target  float64 `json:"target"`
-	Reached bool    `json:"reached"`
+	Target  *float64 `json:"target"`
+	Reached *bool    `json:"reached"`
 	// Setup says under which circumstances, and what is left out.
 	Setup string `json:"setup"`
 }
@@ -50,13 +50,13 @@ type Row struct {
 func New(machine Machine, rows []Row) Report {
 	r := Report{Schema: Schema, Machine: machine, Rows: make([]Row, len(rows))}
 	for i, row := range rows {
-		row.Ratio = nil
+		row.Ratio, row.Reached = nil, nil
 		if row.Ceiling != nil {
 			row.Ratio = new(row.Value / *row.Ceiling)
 		}
-		row.Reached = row.judged() >= row.Target
-		if row.Better == Lower {
-			row.Reached = row.judged() <= row.Target
+		if row.Target != nil {
+			far := row.judged() - *row.Target
+			row.Reached = new(far >= 0 && row.Better == Higher || far <= 0 && row.Better == Lower)
 		}
 		r.Rows[i] = row
 	}

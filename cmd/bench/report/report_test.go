@@ -13,21 +13,22 @@ import (
 // rows of every kind: with and without a ceiling, to be high and to be low,
 // reached and missed; they claim the opposite of what is true.
 var rows = []Row{
-	{Name: "a", Value: 60, Unit: "reads/s", Better: Higher, Ceiling: new(100.0), CeilingName: new("a constant"), Ratio: new(7.0), Target: 0.6, Setup: "2 users"},
-	{Name: "b", Value: 59, Unit: "reads/s", Better: Higher, Ceiling: new(100.0), CeilingName: new("a constant"), Target: 0.6, Reached: true},
-	{Name: "c", Value: 3_000_000, Unit: "entries/s", Better: Higher, Target: 3_000_000},
-	{Name: "d", Value: 1_500_000, Unit: "entries/s", Better: Higher, Target: 3_000_000, Reached: true},
-	{Name: "e", Value: 0.9, Unit: "s", Better: Lower, Target: 1},
-	{Name: "f", Value: 1.25, Unit: "s", Better: Lower, Target: 1, Reached: true},
+	{Name: "a", Value: 60, Unit: "reads/s", Better: Higher, Ceiling: new(100.0), CeilingName: new("a constant"), Ratio: new(7.0), Target: new(0.6), Setup: "2 users"},
+	{Name: "b", Value: 59, Unit: "reads/s", Better: Higher, Ceiling: new(100.0), CeilingName: new("a constant"), Target: new(0.6), Reached: new(true)},
+	{Name: "c", Value: 3_000_000, Unit: "entries/s", Better: Higher, Target: new(3_000_000.0)},
+	{Name: "d", Value: 1_500_000, Unit: "entries/s", Better: Higher, Target: new(3_000_000.0), Reached: new(true)},
+	{Name: "e", Value: 0.9, Unit: "s", Better: Lower, Target: new(1.0)},
+	{Name: "f", Value: 1.25, Unit: "s", Better: Lower, Target: new(1.0), Reached: new(true)},
+	{Name: "g", Value: 3, Unit: "s", Better: Lower, Reached: new(true)},
 }
 
-var reached = []bool{true, false, true, false, true, false}
+var reached = []any{true, false, true, false, true, false, nil}
 
 func TestReachedIsComputed(t *testing.T) {
 	r := New(Machine{}, rows)
 	for i, row := range r.Rows {
-		if row.Reached != reached[i] {
-			t.Errorf("row %s: reached %t, want %t", row.Name, row.Reached, reached[i])
+		if got := row.Reached; (got == nil) != (reached[i] == nil) || got != nil && *got != reached[i] {
+			t.Errorf("row %s: reached is not %v", row.Name, reached[i])
 		}
 		if (row.Ratio == nil) != (row.Ceiling == nil) || row.Ratio != nil && *row.Ratio != row.Value/100 {
 			t.Errorf("row %s: ratio %v", row.Name, row.Ratio)
@@ -68,6 +69,11 @@ func TestSchema(t *testing.T) {
 	for _, member := range []string{"ceiling", "ceiling_name", "ratio"} {
 		if got := file.Rows[2][member]; got != nil {
 			t.Errorf("row c has the %s %v, want null", member, got)
+		}
+	}
+	for _, member := range []string{"target", "reached"} {
+		if got := file.Rows[6][member]; got != nil {
+			t.Errorf("row g has the %s %v, want null", member, got)
 		}
 	}
 	if left, _ := filepath.Glob(path + "*"); len(left) != 1 {

@@ -36,22 +36,28 @@ func (r Report) Table(w io.Writer) error {
 }
 
 func (r Row) target() string {
+	if r.Target == nil {
+		return "-"
+	}
 	bound := "at least "
 	if r.Better == Lower {
 		bound = "at most "
 	}
 	if r.Ratio != nil {
-		return bound + number(r.Target) + " of it"
+		return bound + number(*r.Target) + " of it"
 	}
-	return bound + amount(r.Target, r.Unit)
+	return bound + amount(*r.Target, r.Unit)
 }
 
 // verdict says whether the target was reached, or by how much it was missed.
 func (r Row) verdict() string {
-	if r.Reached {
+	switch {
+	case r.Reached == nil:
+		return ""
+	case *r.Reached:
 		return "reached"
 	}
-	return fmt.Sprintf("missed by %.0f %%", 100*math.Abs(r.judged()-r.Target)/r.Target)
+	return fmt.Sprintf("missed by %.0f %%", 100*math.Abs(r.judged()-*r.Target) / *r.Target)
 }
 
 func amount(n float64, unit string) string { return number(n) + " " + unit }

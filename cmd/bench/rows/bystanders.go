@@ -31,7 +31,7 @@ func (r bystanders) Measure(ctx context.Context, b *Bench) (rows []report.Row, e
 	if err != nil {
 		return nil, err
 	}
-	s, err := b.open(ctx, policy.Push)
+	s, err := b.open(ctx, inProcess, policy.Push)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (r bystanders) rows(calm, loud []*waits) []report.Row {
 			return func(w *waits) float64 { return sample(w).quantile(q) }
 		}
 		return report.Row{
-			Name: name, Value: of(loud, at(0.99)) / of(calm, at(0.99)), Unit: "x", Better: report.Lower, Target: 1.5,
+			Name: name, Value: of(loud, at(0.99)) / of(calm, at(0.99)), Unit: "x", Better: report.Lower, Target: new(1.5),
 			Setup: report.Setup{
 				Users: r.users + r.fans + 1, LiveTimelines: r.users + r.fans, PostBytes: len(text),
 				How: fmt.Sprintf("%s bystanders post %d and read %d times a second in an open loop over gRPC on loopback, "+

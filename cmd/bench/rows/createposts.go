@@ -17,20 +17,23 @@ import (
 
 // createPosts is how many posts a second are acknowledged.
 type createPosts struct {
+	on      on
 	users   int
 	follows int64
 	clients int
 }
 
-func (createPosts) Names() []string { return []string{"posts_embedded"} }
+func (r createPosts) Names() []string { return []string{r.name()} }
+
+func (r createPosts) name() string { return "posts_" + r.on.storage() }
 
 func (r createPosts) Measure(ctx context.Context, b *Bench) (rows []report.Row, err error) {
-	b.say("posts_embedded: drawing %s users", report.Count(r.users))
+	b.say("%s: drawing %s users", r.name(), report.Count(r.users))
 	g, err := graph.Synthesize(graph.Synthetic{Users: r.users, Follows: r.follows, Seed: seed})
 	if err != nil {
 		return nil, err
 	}
-	s, err := b.open(ctx, policy.Hybrid)
+	s, err := b.open(ctx, r.on, policy.Hybrid)
 	if err != nil {
 		return nil, err
 	}
@@ -44,9 +47,14 @@ func (r createPosts) Measure(ctx context.Context, b *Bench) (rows []report.Row, 
 	}
 	defer func() { err = errors.Join(err, service.close()) }()
 
+	rival, err := r.rival(ctx, b, s)
+	if err != nil {
+		return nil, err
+	}
+	defer rival.close()
 	posting := posting{createPosts: r, service: service}
 	var backlogs []float64
-	value, ceiling, err := b.alternate(ctx, "posts_embedded", func() (float64, error) {
+	value, ceiling, err := b.alternate(ctx, r.name(), func() (float64, error) {
 		rate, err := closedLoop(ctx, r.clients, b.Phase, posting.post)
 		if err != nil {
 			return 0, err
@@ -62,14 +70,14 @@ func (r createPosts) Measure(ctx context.Context, b *Bench) (rows []report.Row, 
 		if err := service.settle(ctx, feed.PostID(posting.last.Load())); err != nil {
 			return 0, err
 		}
-		return rawPosts(ctx, b, r)
+		return rival.insert(ctx)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return []report.Row{{
-		Name: "posts_embedded", Value: value, Unit: "posts/s", Better: report.Higher, Target: 0.5,
-		Ceiling: &ceiling, CeilingName: new(fmt.Sprintf("synced Pebble batches of the same rows, by %d goroutines", r.clients)),
+		Name: r.name(), Value: value, Unit: "posts/s", Better: report.Higher, Target: new(0.5),
+		Ceiling: &ceiling, CeilingName: &rival.name,
 		Setup: report.Setup{
 			Users: r.users, PostBytes: len(text),
 			How: fmt.Sprintf("%d clients over %d gRPC connections on loopback, each post with an idempotency key; %s follows; "+
@@ -78,6 +86,33 @@ func (r createPosts) Measure(ctx context.Context, b *Bench) (rows []report.Row, 
 			LeftOut: "deliveries, as nobody has a live timeline; a network",
 		}.String(),
 	}}, nil
+}
+
+// bare is what acknowledged posts are held against: durable inserts of their rows.
+type bare struct {
+	name string
+	// insert returns how many a second there were.
+	insert func(context.Context) (float64, error)
+	close  func()
+}
+
+func (r createPosts) rival(ctx context.Context, b *Bench, s *stores) (*bare, error) {
+	if len(r.on) == 0 {
+		return &bare{
+			name:   fmt.Sprintf("synced Pebble batches of the same rows, by %d goroutines", r.clients),
+			insert: func(ctx context.Context) (float64, error) { return rawPosts(ctx, b, r) },
+			close:  func() {},
+		}, nil
+	}
+	inserts, err := s.rawInserts(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &bare{
+		name:   fmt.Sprintf("durable inserts of the same rows, one prepared statement and round trip a post, by %d connections", r.clients),
+		insert: func(ctx context.Context) (float64, error) { return closedLoop(ctx, r.clients, b.Phase, inserts.insert) },
+		close:  inserts.pool.Close,
+	}, nil
 }
 
 // posting is clients at work.

@@ -24,7 +24,7 @@ func (r entryBytes) Measure(ctx context.Context, b *Bench) ([]report.Row, error)
 		return nil, err
 	}
 	return []report.Row{{
-		Name: "bytes_memory", Value: value, Unit: "bytes/entry", Better: report.Lower, Target: 10,
+		Name: "bytes_memory", Value: value, Unit: "bytes/entry", Better: report.Lower, Target: new(10.0),
 		Setup: report.Setup{
 			Users: r.timelines, LiveTimelines: r.timelines, PostBytes: len(text),
 			How: fmt.Sprintf("what the Go heap grows by when %d entries each are stored, slots, index and spare room included, "+

@@ -18,20 +18,24 @@ import (
 
 // homeReads is how many pages of home timelines are served in a second.
 type homeReads struct {
+	on          on
 	users       int
 	follows     int64
 	celebrities int
 	share       float64
 	posts       int
 	clients     int
+	target      float64
 }
 
-func (homeReads) Names() []string { return []string{"reads_memory"} }
+func (r homeReads) Names() []string { return []string{r.name()} }
+
+func (r homeReads) name() string { return "reads_" + r.on.timelines() }
 
 func (r homeReads) Measure(ctx context.Context, b *Bench) (rows []report.Row, err error) {
-	b.say("reads_memory: making %s users and %s posts", report.Count(r.users), report.Count(r.posts))
+	b.say("%s: making %s users and %s posts", r.name(), report.Count(r.users), report.Count(r.posts))
 	of := graph.Synthetic{Users: r.users, Follows: r.follows, Celebrities: r.celebrities, CelebrityShare: r.share, Seed: seed}
-	town, err := b.readable(ctx, of, func(func(feed.Follow) bool) {}, 1, feed.UserID(r.users), r.posts)
+	town, err := b.readable(ctx, r.on, of, func(func(feed.Follow) bool) {}, 1, feed.UserID(r.users), r.posts)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +58,7 @@ func (r homeReads) Measure(ctx context.Context, b *Bench) (rows []report.Row, er
 			})
 		}
 	}
-	value, ceiling, err := b.alternate(ctx, "reads_memory", turn(town.service.endpoint), turn(still))
+	value, ceiling, err := b.alternate(ctx, r.name(), turn(town.service.endpoint), turn(still))
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +67,7 @@ func (r homeReads) Measure(ctx context.Context, b *Bench) (rows []report.Row, er
 		return nil, err
 	}
 	return []report.Row{{
-		Name: "reads_memory", Value: value, Unit: "reads/s", Better: report.Higher, Target: 0.6,
+		Name: r.name(), Value: value, Unit: "reads/s", Better: report.Higher, Target: new(r.target),
 		Ceiling: &ceiling, CeilingName: new(fmt.Sprintf("the same server and clients with a constant reply of %s bytes", report.Count(proto.Size(reply)))),
 		Setup: report.Setup{
 			Users: r.users, LiveTimelines: town.viewers, PostBytes: len(text),

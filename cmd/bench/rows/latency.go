@@ -31,7 +31,7 @@ func (r latency) Measure(ctx context.Context, b *Bench) (rows []report.Row, err 
 	b.say("read_latency_follows: making %s users and %s posts", report.Count(r.users+2*r.readers), report.Count(r.posts))
 	of := graph.Synthetic{Users: r.users, Follows: r.follows, Celebrities: r.celebrities, CelebrityShare: r.share, Seed: seed}
 	first, last := feed.UserID(r.users+1), feed.UserID(r.users+2*r.readers)
-	town, err := b.readable(ctx, of, r.readersFollow(first), first, last, r.posts)
+	town, err := b.readable(ctx, inProcess, of, r.readersFollow(first), first, last, r.posts)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (r latency) Measure(ctx context.Context, b *Bench) (rows []report.Row, err 
 		return nil, err
 	}
 	return []report.Row{{
-		Name: "read_latency_follows", Value: value, Unit: "x", Better: report.Lower, Target: 2,
+		Name: "read_latency_follows", Value: value, Unit: "x", Better: report.Lower, Target: new(2.0),
 		Setup: report.Setup{
 			Users: r.users + 2*r.readers, LiveTimelines: town.viewers, PostBytes: len(text),
 			How: fmt.Sprintf("%s; one client over gRPC on loopback reads for %d viewers of each kind in turn, each not read for a second before: "+

@@ -28,12 +28,12 @@ type readable struct {
 // readable makes one: the users of a synthetic graph, and after them others who
 // follow as more says. Viewers from first on get live timelines, into which posts
 // are then delivered.
-func (b *Bench) readable(ctx context.Context, of graph.Synthetic, more iter.Seq[feed.Follow], first, last feed.UserID, posts int) (*readable, error) {
+func (b *Bench) readable(ctx context.Context, on on, of graph.Synthetic, more iter.Seq[feed.Follow], first, last feed.UserID, posts int) (*readable, error) {
 	g, err := graph.Synthesize(of)
 	if err != nil {
 		return nil, err
 	}
-	s, err := b.open(ctx, policy.Hybrid)
+	s, err := b.open(ctx, on, policy.Hybrid)
 	if err != nil {
 		return nil, err
 	}

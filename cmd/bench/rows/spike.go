@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -51,34 +50,59 @@ func (s *spike) fill(ctx context.Context) (err error) {
 	return nil
 }
 
+// postedIDs remembers when each post was acknowledged.
+type postedIDs struct {
+	mu sync.Mutex
+	at map[feed.PostID]time.Time
+}
+
+func (p *postedIDs) add(id feed.PostID, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.at == nil {
+		p.at = map[feed.PostID]time.Time{}
+	}
+	p.at[id] = at
+}
+
+// all is for when nobody adds any more.
+func (p *postedIDs) all() map[feed.PostID]time.Time { return p.at }
+
+func (p *postedIDs) newest() (newest feed.PostID) {
+	for id := range p.at {
+		newest = max(newest, id)
+	}
+	return newest
+}
+
+// post lets a client post.
+func (s *spike) post(ctx context.Context, client int, author feed.UserID) (feed.PostID, error) {
+	post, err := feedv1.NewPostServiceClient(s.service.conn(client)).CreatePost(ctx, &feedv1.CreatePostRequest{AuthorId: int64(author), Text: text})
+	return feed.PostID(post.GetId()), err
+}
+
+// readOne lets a client read for a bystander.
+func (s *spike) readOne(ctx context.Context, client int) error {
+	_, err := read(ctx, s.service.endpoint, client, s.shift+1+feed.UserID(rand.IntN(s.users)))
+	return err
+}
+
 // turn loads the service for one phase, with celebrities posts a second of the
 // celebrity, and returns how long bystanders waited.
 func (s *spike) turn(ctx context.Context, celebrities int) (*waits, error) {
 	w := &waits{}
-	acknowledged := struct {
-		sync.Mutex
-		at map[feed.PostID]time.Time
-	}{at: map[feed.PostID]time.Time{}}
-	var newest atomic.Int64
-	post := func(ctx context.Context, client int, author feed.UserID) (feed.PostID, error) {
-		post, err := feedv1.NewPostServiceClient(s.service.conn(client)).CreatePost(ctx, &feedv1.CreatePostRequest{AuthorId: int64(author), Text: text})
-		raise(&newest, post.GetId())
-		return feed.PostID(post.GetId()), err
-	}
+	var posted, famous postedIDs
 	group, loops := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return openLoop(loops, s.postRate, s.bench.Phase, func(ctx context.Context, n int, _ time.Time) error {
-			id, err := post(ctx, n, s.authors[rand.IntN(len(s.authors))])
-			now := time.Now()
-			acknowledged.Lock()
-			defer acknowledged.Unlock()
-			acknowledged.at[id] = now
+			id, err := s.post(ctx, n, s.authors[rand.IntN(len(s.authors))])
+			posted.add(id, time.Now())
 			return err
 		})
 	})
 	group.Go(func() error {
 		return openLoop(loops, s.readRate, s.bench.Phase, func(ctx context.Context, n int, due time.Time) error {
-			_, err := read(ctx, s.service.endpoint, n, s.shift+1+feed.UserID(rand.IntN(s.users)))
+			err := s.readOne(ctx, n)
 			w.read.add(time.Since(due))
 			return err
 		})
@@ -86,7 +110,8 @@ func (s *spike) turn(ctx context.Context, celebrities int) (*waits, error) {
 	if celebrities > 0 {
 		group.Go(func() error {
 			return openLoop(loops, celebrities, s.bench.Phase, func(ctx context.Context, n int, _ time.Time) error {
-				_, err := post(ctx, n, celebrity)
+				id, err := s.post(ctx, n, celebrity)
+				famous.add(id, time.Now())
 				return err
 			})
 		})
@@ -94,10 +119,10 @@ func (s *spike) turn(ctx context.Context, celebrities int) (*waits, error) {
 	if err := group.Wait(); err != nil {
 		return w, err
 	}
-	if err := s.service.settle(ctx, feed.PostID(newest.Load())); err != nil {
+	if err := s.service.settle(ctx, max(posted.newest(), famous.newest())); err != nil {
 		return w, err
 	}
-	for id, at := range acknowledged.at {
+	for id, at := range posted.all() {
 		w.lag.add(max(s.delivered.at(id).Sub(at), 0))
 	}
 	return w, nil

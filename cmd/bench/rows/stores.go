@@ -8,52 +8,76 @@ import (
 	"time"
 
 	"skein/cmd/internal/engines"
-	"skein/cmd/internal/threads"
+	"skein/deploy/local/servers"
 	"skein/fanout"
 	"skein/feed"
 	"skein/feed/policy"
 	"skein/storage"
 )
 
-// stores are the engines of one process in a folder of their own, open.
+// stores are the engines of one row, open, with their data in a folder of their own.
 type stores struct {
 	*engines.Set
 	// delivered watches the deliveries to Timelines.
 	delivered *watched
 	tiers     *storage.TierCopy
-	bench     *Bench
-	dir       string
+	// life of the log, which every timeline bears.
+	life    uint64
+	bench   *Bench
+	on      on
+	servers running
+	dir     string
 }
 
 // open makes stores in a new folder. The row must close them.
-func (b *Bench) open(ctx context.Context, mode policy.Mode) (*stores, error) {
-	dir, err := os.MkdirTemp(b.Dir, "bench-")
-	if err != nil {
+func (b *Bench) open(ctx context.Context, on on, mode policy.Mode) (s *stores, err error) {
+	s = &stores{bench: b, on: on}
+	if s.dir, err = b.folder(); err != nil {
 		return nil, err
 	}
-	config := engines.DefaultConfig()
-	config.DataDir = dir
-	config.TimelineBytes = 64 << 30 // nothing is evicted: what a row makes live stays so
-	set, err := engines.Open(ctx, config, engines.Options{Topics: fanout.Topics(), Clock: time.Now, Logger: b.Log})
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	s := &stores{Set: set, delivered: &watched{Store: set.Timelines}, bench: b, dir: dir}
-	s.Timelines = s.delivered
-	s.tiers = storage.NewTierCopy(s.Graph, time.Now)
-	settings := policy.DefaultSettings
-	settings.Mode = mode
-	if err := s.Graph.PutSettings(ctx, settings); err != nil {
+	if err := s.open(ctx, mode); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-// close closes the engines and removes the folder.
-func (s *stores) close() error { return errors.Join(s.Close(), os.RemoveAll(s.dir)) }
+func (s *stores) open(ctx context.Context, mode policy.Mode) (err error) {
+	if s.servers, err = s.on.start(ctx, s.dir); err != nil {
+		return err
+	}
+	if s.Set, err = s.servers.open(ctx, s.bench, s.dir); err != nil {
+		return err
+	}
+	s.delivered = &watched{Store: s.Timelines}
+	s.Timelines = s.delivered
+	s.tiers = storage.NewTierCopy(s.Graph, time.Now)
+	settings := policy.DefaultSettings
+	settings.Mode = mode
+	if err := s.Graph.PutSettings(ctx, settings); err != nil {
+		return err
+	}
+	view, err := s.tiers.View(ctx)
+	if err != nil {
+		return err
+	}
+	s.life = uint64(view.Life)
+	return nil
+}
 
-// follow imports edges, and makes their users.
+// close closes the engines, stops the servers and removes the folder.
+func (s *stores) close() (err error) {
+	if s.Set != nil {
+		err = s.Close()
+	}
+	return errors.Join(err, s.servers.stop(), os.RemoveAll(s.dir))
+}
+
+// follow imports edges, and makes their users. On PostgreSQL all of a row go in one
+// call.
 func (s *stores) follow(ctx context.Context, edges iter.Seq[feed.Follow]) error {
+	if s.on.storage() == servers.Postgres {
+		return s.copyFollows(ctx, edges)
+	}
 	batch := make([]feed.Follow, 0, storage.MaxImport)
 	flush := func() error {
 		_, err := s.Graph.ImportFollows(ctx, batch)
@@ -76,7 +100,7 @@ func (s *stores) makeLive(ctx context.Context, first, last feed.UserID, entries 
 	old := filler(entries)
 	return eachOf(ctx, int(last-first)+1, setUpWorkers, func(ctx context.Context, i int) error {
 		viewer := first + feed.UserID(i)
-		token, ok, err := s.Timelines.Create(ctx, viewer, 0)
+		token, ok, err := s.Timelines.Create(ctx, viewer, s.life)
 		if err != nil || !ok {
 			return errors.Join(err, ctx.Err())
 		}
@@ -120,7 +144,7 @@ func (s *stores) fanOut(change func(*fanout.Config)) (*fanout.Fanout, error) {
 	config := fanout.Config{
 		Posts: s.Posts, Graph: s.Graph, Timelines: s.Timelines, Log: s.Log,
 		Tiers: s.tiers, Clock: time.Now, Logger: s.bench.Log,
-		Heavy: max(1, threads.Processors/2),
+		Heavy: s.on.heavy(),
 	}
 	change(&config)
 	return fanout.New(config)
@@ -136,6 +160,11 @@ func (s *stores) relay(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, relay.Stop(ctx)) }()
+	return s.relayed(ctx)
+}
+
+// relayed waits until no event is in the outbox any more.
+func (s *stores) relayed(ctx context.Context) error {
 	return until(ctx, "an empty outbox", func() (bool, error) {
 		n, err := s.Posts.CountEvents(ctx)
 		return n == 0, err

@@ -1,0 +1,127 @@
+package rows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"skein/cmd/bench/report"
+	"skein/fanout"
+	"skein/feed"
+	"skein/feed/policy"
+	"skein/loadgen/graph"
+	"skein/storage"
+)
+
+// deliverRedis is deliver where all engines are servers.
+type deliverRedis struct{ deliver }
+
+func (deliverRedis) Names() []string { return []string{"deliveries_redis"} }
+
+func (r deliverRedis) Measure(ctx context.Context, b *Bench) (rows []report.Row, err error) {
+	b.say("deliveries_redis: starting servers, making %s users and timelines", report.Count(r.users))
+	g, err := r.graph()
+	if err != nil {
+		return nil, err
+	}
+	s, err := b.open(ctx, onServers, policy.Push)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.follow(ctx, edges(g, 0)); err != nil {
+		return nil, err
+	}
+	// As they are after a while: each is cut when it is a quarter too long.
+	lengths := spread(r.entries, r.entries+r.entries/4)
+	if err := s.copyLive(ctx, 1, feed.UserID(r.users), lengths...); err != nil {
+		return nil, err
+	}
+	rival, err := s.pushes(ctx, r.users, lengths)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rival.close()) }()
+	held := &held{Graph: s.Graph}
+	f, err := s.fanOut(func(c *fanout.Config) { c.Graph = held })
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Start(); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Stop(context.WithoutCancel(ctx))) }()
+
+	authors := drawAuthors(g, r.posts, byFollowers)
+	audience, largest := audienceOf(g, authors)
+	value, ceiling, err := b.alternate(ctx, "deliveries_redis",
+		func() (float64, error) { return r.round(ctx, s, g, f, held, authors, audience) },
+		func() (float64, error) { return rival.push(ctx, audience) })
+	if err != nil {
+		return nil, err
+	}
+	return []report.Row{{
+		Name: "deliveries_redis", Value: value, Unit: "entries/s", Better: report.Higher, Target: new(0.7),
+		Ceiling: &ceiling, CeilingName: new(rival.name()),
+		Setup: report.Setup{
+			Users: r.users, LiveTimelines: r.users, PostBytes: len(text),
+			How: fmt.Sprintf("%s posts wait in Kafka, then the planners go on: followers from PostgreSQL, entries to timelines of %d to %d entries in Redis, "+
+				"those that become longer are cut; %s follows; a post has %d followers on average, %s at most",
+				report.Count(r.posts), lengths[0], lengths[len(lengths)-1], report.Count(int(g.Follows())), audience/int64(r.posts), report.Count(largest)),
+			LeftOut: "writing posts, the outbox and the relay; reads meanwhile; followers without a live timeline; a network",
+		}.String(),
+	}}, nil
+}
+
+// spread returns lengths from first to last, evenly.
+func spread(first, last int) []int {
+	const steps = 20
+	var lengths []int
+	for n := range steps {
+		lengths = append(lengths, first+n*(last-first)/steps)
+	}
+	return lengths
+}
+
+// round lets posts wait in the log, and then be delivered to audience followers in
+// all. It returns how many entries a second that gave.
+func (r deliverRedis) round(ctx context.Context, s *stores, g *graph.Graph, f *fanout.Fanout, held *held, authors []uint32, audience int64) (float64, error) {
+	release := held.hold()
+	defer release()
+	posts, err := s.write(ctx, userIDs(g, authors, 0))
+	if err != nil {
+		return 0, err
+	}
+	f.Wake()
+	if err := s.relayed(ctx); err != nil {
+		return 0, err
+	}
+	reached := s.delivered.expect(audience)
+	begin := time.Now()
+	release()
+	end, err := await(ctx, reached)
+	if err != nil {
+		return 0, err
+	}
+	return float64(s.delivered.appended()) / end.Sub(begin).Seconds(), r.verify(ctx, s, g, posts)
+}
+
+// held is a graph that can hold planners up: what they ask first of all is how many
+// followers authors have. Their consumers are members of the group meanwhile, which
+// may take seconds to join.
+type held struct {
+	storage.Graph
+	gate gate
+}
+
+// hold holds planners until release, which may be called twice.
+func (h *held) hold() (release func()) { return h.gate.shut() }
+
+// CountFollowers implements storage.Users.
+func (h *held) CountFollowers(ctx context.Context, authors []feed.UserID) ([]int64, error) {
+	if err := h.gate.pass(ctx); err != nil {
+		return nil, err
+	}
+	return h.Graph.CountFollowers(ctx, authors)
+}
