@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // Addresses is where an App listens, as host:port; "" for nowhere.
@@ -35,13 +36,17 @@ func (a *App) writeAddresses(addresses Addresses) error {
 	return nil
 }
 
-// removeAddresses removes the address file, also one that a killed process left.
+// removeAddresses removes the address file, also one that a killed process left, and
+// says early if there is no folder for another.
 func (a *App) removeAddresses() error {
 	if a.config.AddressFile == "" {
 		return nil
 	}
 	if err := os.Remove(a.config.AddressFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot remove the old address file: %w", err)
+	}
+	if _, err := os.Stat(filepath.Dir(a.config.AddressFile)); err != nil {
+		return fmt.Errorf("there is no folder for the address file: %w", err)
 	}
 	return nil
 }

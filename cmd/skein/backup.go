@@ -39,7 +39,7 @@ like by skein check, and has the name DIR only once it is whole: before that it 
 DIR.partial, which only a kill -9 leaves behind.`,
 		Example: `  skein backup /backups/monday
   skein backup "/backups/$(date +%F)" --data-dir /var/lib/skein --json`,
-		Args: cobra.ExactArgs(1),
+		Args: wants(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.load(); err != nil {
 				return err
@@ -107,7 +107,7 @@ func (o *dataOptions) backup(ctx context.Context, to string) error {
 }
 
 func (r copyResult) write(w io.Writer, what string) error {
-	_, err := fmt.Fprintf(w, "%s, as of %s: %d files, %s\n", what, r.Time.Local().Format("2006-01-02 15:04:05"), r.Files, inUnits(r.Bytes))
+	_, err := fmt.Fprintf(w, "%s, as of %s: %d files, %s\n", what, r.Time.Local().Format("2006-01-02 15:04:05 -0700"), r.Files, inUnits(r.Bytes))
 	return err
 }
 
@@ -130,7 +130,7 @@ check it; then skein serve may run on it. All that was acknowledged after the ba
 is not there any more: posts, but deletes, follows and unfollows too. Do not serve a
 restored copy beside the original.`,
 		Example: "  skein restore /backups/monday --data-dir /var/lib/skein",
-		Args:    cobra.ExactArgs(1),
+		Args:    wants(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.load(); err != nil {
 				return err
@@ -174,7 +174,7 @@ func (o *dataOptions) restore(ctx context.Context, from string) error {
 			return err
 		}
 		_, err := fmt.Fprintf(w, "What was acknowledged after %s is not there any more. Ready: skein serve --data-dir %s\n",
-			b.Time.Local().Format("2006-01-02 15:04:05"), o.dir())
+			b.Time.Local().Format("2006-01-02 15:04:05 -0700"), o.dir())
 		return err
 	})
 	return errors.Join(err, checked.err())

@@ -163,7 +163,7 @@ that does, check a backup. Exit code 0: nothing is wrong; 1: something is, or it
 not be checked.`,
 		Example: `  skein check
   skein backup /backups/monday && skein check --data-dir /backups/monday`,
-		Args: cobra.NoArgs,
+		Args: wants(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.load(); err != nil {
 				return err
@@ -205,15 +205,7 @@ func (o *dataOptions) bind(cmd *cobra.Command, more ...string) {
 		cmd.PersistentFlags().AddFlag(settings.Lookup(name))
 	}
 	cmd.PersistentFlags().BoolVar(&o.json, "json", false, "answer in JSON, for scripts")
-	o.load = func() error {
-		if err := load(settings, o.environ); err != nil {
-			return usageError{err}
-		}
-		if err := o.config.Validate(); err != nil {
-			return usageError{err}
-		}
-		return nil
-	}
+	o.load = func() error { return o.config.load(settings, o.environ) }
 }
 
 func (o *dataOptions) dir() string { return o.config.Engines.DataDir }

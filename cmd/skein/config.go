@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -60,18 +61,19 @@ func (c *Config) settings() *pflag.FlagSet {
 	f.StringVar(&e.Graph, "graph", e.Graph, "engine of users and follows, by `URL`: embedded or postgres://…")
 	f.StringVar(&e.Log, "log", e.Log, "engine of the event log, by `URL`: embedded or kafka://host,host")
 	f.StringVar(&e.Timelines, "timelines", e.Timelines, "engine of home timelines, by `URL`: memory or redis://…")
-	f.TextVar(&e.TimelineBytes, "timeline-bytes", e.TimelineBytes, "memory of all timelines in memory; beyond it those not read for longest go (`size`)")
+	f.TextVar(&e.TimelineBytes, "timeline-bytes", e.TimelineBytes, "memory of all timelines in memory, at least 16MiB; beyond it those not read for longest go (`size`)")
 	f.DurationVar(&e.TimelineIdle, "timeline-idle", e.TimelineIdle, "how long a timeline that nobody reads is kept")
 	f.BoolVar(&e.AllowWeak, "allow-weak", e.AllowWeak, "use servers whose settings may lose acknowledged posts")
 	f.StringVar(&c.Role, "role", c.Role, "what this process does: all, api or worker; see above")
 	f.StringVar(&c.Listen, "listen", c.Listen, "`address` of the gRPC API")
 	f.StringVar(&c.MetricsListen, "metrics-listen", c.MetricsListen, "`address` of /metrics, /healthz, /readyz, /version and /debug/pprof; \"\" for none")
 	f.StringVar(&c.AddressFile, "address-file", c.AddressFile, "`file` to write, once serving, with the addresses as JSON")
-	f.DurationVar(&c.LagBound, "lag-bound", c.LagBound, "how late a delivery may be before reads ask storage for it")
+	f.DurationVar(&c.LagBound, "lag-bound", c.LagBound, fmt.Sprintf("how late a delivery may be before reads ask storage for it; at least %s", server.MinLagBound))
 	f.IntVar(&c.MaxInFlight, "max-in-flight", c.MaxInFlight, "calls in work at once; more are refused with RESOURCE_EXHAUSTED")
 	f.DurationVar(&c.Drain, "drain", c.Drain, "how long a stop may take to finish what is in work")
 	f.BoolVar(&c.NoReflection, "no-reflection", c.NoReflection, "do not describe the API to clients that ask")
 	f.TextVar(&c.LogLevel, "log-level", c.LogLevel, "least `level` to log: debug, info, warn, error")
+	f.Lookup("log-level").DefValue = levelText(c.LogLevel)
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "`form` of the log: text or json")
 	return f
 }
@@ -85,13 +87,11 @@ func (c Config) Validate() error {
 	if err := c.checkRole(); err != nil {
 		return err
 	}
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+	if err := checkAddress(c.Listen); err != nil {
 		return fmt.Errorf("listen: %w; say host:port", err)
 	}
-	if c.MetricsListen != "" {
-		if _, _, err := net.SplitHostPort(c.MetricsListen); err != nil {
-			return fmt.Errorf("metrics-listen: %w; say host:port, or \"\" for none", err)
-		}
+	if err := checkAddress(c.MetricsListen); err != nil && c.MetricsListen != "" {
+		return fmt.Errorf("metrics-listen: %w; say host:port, or \"\" for none", err)
 	}
 	switch {
 	case c.LagBound < server.MinLagBound:
@@ -105,3 +105,17 @@ func (c Config) Validate() error {
 	}
 	return nil
 }
+
+// checkAddress says what is wrong with an address to listen on, as far as that can be
+// told without doing so.
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err
+}
+
+// levelText is a level as people write it.
+func levelText(l slog.Level) string { return strings.ToLower(l.String()) }

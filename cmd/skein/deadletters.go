@@ -45,7 +45,7 @@ func (o *dataOptions) listCommand() *cobra.Command {
 		Short:   "List them, oldest first",
 		Long:    "List the dead letters, oldest first, with a server on --data-dir or without.",
 		Example: "  skein deadletters list --limit 10 --json",
-		Args:    cobra.NoArgs,
+		Args:    wants(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.load(); err != nil {
 				return err
@@ -93,7 +93,7 @@ run on --data-dir: it has the timelines.`,
   skein deadletters replay --all`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if all == (len(args) > 0) {
-				return errors.New("deadletters replay wants OFFSET... or --all")
+				return errors.New("deadletters replay wants OFFSET... or --all, and not both")
 			}
 			for _, text := range args {
 				n, err := strconv.ParseInt(text, 10, 64)
@@ -170,7 +170,7 @@ func (l deadLetters) write(w io.Writer) error {
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "OFFSET\tTIME\tPOST\tAUTHOR\tLANE\tREASON")
 	for _, letter := range l.Letters {
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", letter.Offset, letter.Time.Local().Format("2006-01-02 15:04:05"),
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", letter.Offset, letter.Time.Local().Format("2006-01-02 15:04:05 -0700"),
 			orNone(letter.Post), orNone(letter.Author), letter.Lane, oneLine(letter.Reason))
 	}
 	if err := table.Flush(); err != nil {

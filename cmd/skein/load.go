@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -21,6 +22,23 @@ const (
 	envTarget  = envPrefix + "TARGET"
 	fileSuffix = "-file"
 )
+
+// load fills c by its settings: see the function load. An error is a usageError that
+// says where the value that is wrong comes from.
+func (c *Config) load(settings *pflag.FlagSet, environ []string) error {
+	if err := load(settings, environ); err != nil {
+		return usageError{err}
+	}
+	err := c.Validate()
+	if err == nil {
+		return nil
+	}
+	name := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == ' ' || r == ':' })[0]
+	if flag := settings.Lookup(name); flag != nil && len(flag.Annotations[fromAnnotation]) > 0 {
+		err = fmt.Errorf("%w (from %s)", err, sourceOf(flag))
+	}
+	return usageError{err}
+}
 
 // load gives each setting that the command line left alone its value from the
 // environment, else from the YAML file that --config names; what neither names
@@ -112,9 +130,30 @@ func set(flag *pflag.Flag, source, name, value string) error {
 		return nil
 	}
 	if err := flag.Value.Set(value); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return errors.New(misread(name, flag, value, err))
 	}
 	flag.Changed = true
 	noteSource(flag, source)
 	return nil
+}
+
+// misread says that a value cannot be read, and what is wanted instead of it; name is
+// what its source calls the flag.
+func misread(name string, flag *pflag.Flag, value string, err error) string {
+	wanted := ""
+	switch flag.Value.Type() {
+	case "duration":
+		wanted = "a time like 5s or 1m30s"
+	case "int", "int64":
+		wanted = "a whole number"
+	case "bool":
+		wanted = "true or false"
+	}
+	if flag.Name == "log-level" {
+		wanted = "debug, info, warn or error"
+	}
+	if wanted == "" {
+		return fmt.Sprintf("%s: %v", name, err)
+	}
+	return fmt.Sprintf("%s is %q; say %s", name, value, wanted)
 }

@@ -26,10 +26,7 @@ func loaded(t *testing.T, args, environ []string, file string) (Config, error) {
 	if err := settings.Parse(args); err != nil {
 		return config, err
 	}
-	if err := load(settings, environ); err != nil {
-		return config, err
-	}
-	return config, config.Validate()
+	return config, config.load(settings, environ)
 }
 
 // Flag > environment > file > default.
@@ -67,7 +64,7 @@ func TestEverySettingEverywhere(t *testing.T) {
 		"data-dir": "/d", "posts": "embedded", "graph": "embedded", "log": "embedded", "timelines": "memory",
 		"timeline-bytes": "512MiB", "timeline-idle": "48h0m0s", "listen": ":1", "metrics-listen": "localhost:2",
 		"address-file": "/a", "lag-bound": "4s", "max-in-flight": "7", "drain": "8s", "no-reflection": "true",
-		"log-level": "WARN", "log-format": "json", "config": "",
+		"log-level": "warn", "log-format": "json", "config": "", "role": "all", "allow-weak": "true",
 	}
 	var args, environ, file []string
 	for name, value := range values {
@@ -119,8 +116,11 @@ func TestWrongSettings(t *testing.T) {
 		{"unknown secret", nil, []string{"SKEIN_NOPE_FILE=/x"}, "", "SKEIN_NOPE_FILE"},
 		{"no secret", nil, []string{"SKEIN_POSTS_FILE=/does/not/exist"}, "", "SKEIN_POSTS_FILE"},
 		{"twice", nil, []string{"SKEIN_POSTS=embedded", "SKEIN_POSTS_FILE=/x"}, "", "both SKEIN_POSTS and SKEIN_POSTS_FILE"},
-		{"bad variable", nil, []string{"SKEIN_DRAIN=soon"}, "", "SKEIN_DRAIN"},
-		{"bad key", nil, nil, "max-in-flight: many", "max-in-flight"},
+		{"bad variable", nil, []string{"SKEIN_DRAIN=soon"}, "", `SKEIN_DRAIN is "soon"; say a time like 5s`},
+		{"bad key", nil, nil, "max-in-flight: many", `max-in-flight is "many"; say a whole number`},
+		{"variable out of range", nil, []string{"SKEIN_DRAIN=0s"}, "", "drain is 0s; more than 0 (from environment SKEIN_DRAIN)"},
+		{"key out of range", nil, nil, "max-in-flight: 0", "max-in-flight is 0; at least 1 (from file "},
+		{"no port", []string{"--listen=:99999"}, nil, "", "99999"},
 		{"no data directory", []string{"--data-dir="}, nil, "", "data-dir is empty"},
 		{"unknown engine", []string{"--posts=mysql://me:secret@host/db"}, nil, "", `posts: there is no engine "mysql"`},
 		{"engine of another kind", []string{"--timelines=postgres://host"}, nil, "", `timelines: there is no engine "postgres"`},

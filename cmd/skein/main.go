@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"skein/cmd/skein/terminal"
 )
@@ -64,13 +65,60 @@ func (p *program) run(args []string) int {
 		fmt.Fprintf(p.stderr, "skein: %s\n", failure)
 		return exitError
 	}
-	line := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
+	line := inOneLine(err.Error())
 	if _, ok := errors.AsType[usageError](err); ok || !began {
 		fmt.Fprintf(p.stderr, "skein: %s (see %s --help)\n", line, command.CommandPath())
 		return exitUsage
 	}
 	fmt.Fprintf(p.stderr, "skein: %s\n", line)
 	return exitError
+}
+
+// inOneLine joins the lines of a message.
+func inOneLine(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		line = strings.Join(strings.Fields(line), " ")
+		switch before := b.String(); {
+		case line == "":
+			continue
+		case strings.HasSuffix(before, ":"), strings.HasSuffix(before, "?"):
+			b.WriteString(" ")
+		case before != "":
+			b.WriteString("; ")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// wants is the check of a command's line for so many arguments.
+func wants(arguments int) cobra.PositionalArgs {
+	return func(c *cobra.Command, given []string) error {
+		if len(given) == arguments {
+			return nil
+		}
+		_, usage, _ := strings.Cut(c.Use, " ")
+		if arguments == 0 {
+			usage = "no arguments"
+		}
+		return fmt.Errorf("%q wants %s, not %s", c.CommandPath(), usage, count(int64(len(given)), "argument", "arguments"))
+	}
+}
+
+// offer lets a shell complete the values of a flag.
+func offer(c *cobra.Command, flag string, values ...string) {
+	// The error is that there is no such flag; a test would find that out.
+	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// flagError says of a flag's value that cannot be read what is wanted.
+func flagError(_ *cobra.Command, err error) error {
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		flag := invalid.GetFlag()
+		return errors.New(misread("--"+flag.Name, flag, invalid.GetValue(), invalid.Unwrap()))
+	}
+	return err
 }
 
 func (p *program) command() *cobra.Command {
@@ -82,18 +130,41 @@ func (p *program) command() *cobra.Command {
 	}
 	root.AddGroup(&cobra.Group{ID: serverGroup, Title: "Run a server:"})
 	root.AddCommand(p.serveCommand(), p.migrateCommand(), p.policyCommand(), p.checkCommand(), p.backupCommand(), p.restoreCommand(),
-		p.deadLettersCommand(), &cobra.Command{
-			Use:     "version",
-			Short:   "Print the version",
-			Example: "  skein version",
-			Args:    cobra.NoArgs,
-			RunE: func(*cobra.Command, []string) error {
-				_, err := fmt.Fprintf(p.stdout, "skein %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-				return err
-			},
-		})
+		p.deadLettersCommand(), p.versionCommand())
 	terminal.AddTo(root, p.target())
+	root.SetFlagErrorFunc(flagError)
+	// Cobra's own help of what is not there is no error.
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = func(_ *cobra.Command, topic []string) error {
+			_, _, err := root.Find(topic)
+			return err
+		}
+	}
 	return root
+}
+
+func (p *program) versionCommand() *cobra.Command {
+	o := &dataOptions{program: p}
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  skein version",
+		Args:    wants(0),
+		RunE: func(*cobra.Command, []string) error {
+			v := struct {
+				Version string `json:"version"`
+				Go      string `json:"go"`
+				System  string `json:"system"`
+			}{version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+			return o.answer(v, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "skein %s %s %s\n", v.Version, v.Go, v.System)
+				return err
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&o.json, "json", false, "answer in JSON, for scripts")
+	return cmd
 }
 
 // target is where the commands that talk to a server find it, unless told.

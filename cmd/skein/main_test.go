@@ -23,8 +23,19 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"version"}, exitOK, "skein " + version},
 		{[]string{"completion", "bash"}, exitOK, "__start_skein"},
 		{[]string{"serve", "--help"}, exitOK, "--data-dir"},
+		{[]string{"version", "--json"}, exitOK, `"version": "` + version},
+		{[]string{"__complete", "serve", "--role", ""}, exitOK, "all\napi\nworker\n"},
+		{[]string{"__complete", "policy", "set", "--mode", ""}, exitOK, "push\npull\nhybrid\n"},
 		{[]string{"nonsense"}, exitUsage, "unknown command"},
-		{[]string{"serve", "extra"}, exitUsage, "extra"},
+		{[]string{"polic"}, exitUsage, `unknown command "polic" for "skein"; Did you mean this? policy (see skein --help)`},
+		{[]string{"help", "nonsense"}, exitUsage, "unknown command"},
+		{[]string{"serve", "extra"}, exitUsage, `"skein serve" wants no arguments, not 1 argument`},
+		{[]string{"backup"}, exitUsage, `"skein backup" wants DIR, not 0 arguments`},
+		{[]string{"serve", "--drain=soon"}, exitUsage, `--drain is "soon"; say a time like 5s or 1m30s`},
+		{[]string{"serve", "--log-level=loud"}, exitUsage, `--log-level is "loud"; say debug, info, warn or error`},
+		{[]string{"home", "1", "--posts=many"}, exitUsage, `--posts is "many"; say a whole number`},
+		{[]string{"deadletters", "replay", "3", "--all"}, exitUsage, "not both"},
+		{[]string{"serve", "--data-dir", filepath.Join(dir, "c"), "--listen=127.0.0.1:0", "--metrics-listen=", "--address-file", filepath.Join(dir, "no", "x")}, exitError, "no folder for the address file"},
 		{[]string{"serve", "--nope"}, exitUsage, "--nope"},
 		{[]string{"serve", "--log=rabbit://host"}, exitUsage, `no engine "rabbit"`},
 		{[]string{"policy"}, exitUsage, "show or set"},
@@ -80,6 +91,7 @@ func TestPolicyIsKept(t *testing.T) {
 		{[]string{"set", "--loud-at=500"}, "mode hybrid, loud at 500 followers, quiet again below 400"},
 		{[]string{"set", "--mode=pull"}, "mode pull, loud at 500 followers"},
 		{[]string{"show"}, "mode pull, loud at 500 followers"},
+		{[]string{"show", "--json"}, `"mode": "pull"`},
 	} {
 		p := command(t, append([]string{"policy", "--data-dir", dir}, c.args...)...)
 		if code, _ := p.exit(t); code != exitOK || !strings.Contains(p.stdout.String(), c.want) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/pflag"
@@ -42,7 +43,11 @@ func printConfig(w io.Writer, settings *pflag.FlagSet) error {
 		if flag.Name == "config" {
 			comment = "# "
 		}
-		fmt.Fprintf(table, "%s%s: %s\t# %s\n", comment, flag.Name, strconv.Quote(redacted(flag.Value.String())), sourceOf(flag))
+		value := redacted(flag.Value.String())
+		if flag.Name == "log-level" {
+			value = strings.ToLower(value) // as people write it
+		}
+		fmt.Fprintf(table, "%s%s: %s\t# %s\n", comment, flag.Name, strconv.Quote(value), sourceOf(flag))
 	})
 	if err := table.Flush(); err != nil {
 		return err

@@ -28,19 +28,19 @@ Each setting may be given as a flag, else in the environment (SKEIN_DATA_DIR for
 --data-dir; SKEIN_DATA_DIR_FILE names a file that holds the value), else in the
 YAML file of --config (data-dir: ...). --print-config shows what comes of it all.
 
+The API is the package feed.v1, in proto/feed/v1. Reflection is on, so that any client
+can ask what is there: grpcurl -plaintext 127.0.0.1:7460 list
+
 SIGTERM and SIGINT stop it: it finishes what is in work, for as long as --drain
 says, and exits with 0. A second signal stops it at once. Nothing acknowledged is
 lost either way.`,
 		Example: `  skein serve
   skein serve --data-dir /var/lib/skein --listen 0.0.0.0:7460
   SKEIN_LOG_FORMAT=json skein serve --print-config > skein.yaml && skein serve --config skein.yaml`,
-		Args: cobra.NoArgs,
+		Args: wants(0),
 		RunE: func(*cobra.Command, []string) error {
-			if err := load(settings, p.environ); err != nil {
-				return usageError{err}
-			}
-			if err := config.Validate(); err != nil {
-				return usageError{err}
+			if err := config.load(settings, p.environ); err != nil {
+				return err
 			}
 			if show {
 				return printConfig(p.stdout, settings)
@@ -49,6 +49,9 @@ lost either way.`,
 		},
 	}
 	cmd.Flags().AddFlagSet(settings)
+	offer(cmd, "role", string(roleAll), string(roleAPI), string(roleWorker))
+	offer(cmd, "log-level", "debug", "info", "warn", "error")
+	offer(cmd, "log-format", "text", "json")
 	cmd.Flags().BoolVar(&show, "print-config", false, "print each setting, its value and where that came from, and end")
 	return cmd
 }
@@ -77,11 +80,19 @@ func (p *program) serve(config Config) error {
 }
 
 func newLogger(config Config, to io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: config.LogLevel}
+	options := &slog.HandlerOptions{Level: config.LogLevel, ReplaceAttr: durationsAsText}
 	if config.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(to, options))
 	}
 	return slog.New(slog.NewTextHandler(to, options))
+}
+
+// durationsAsText keeps a time of half a minute from being 30000000000 in JSON.
+func durationsAsText(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 // untilSignal returns a context that the first SIGINT or SIGTERM ends; the

@@ -60,7 +60,7 @@ type masks struct{ real, masked []string }
 var (
 	postIDs  = regexp.MustCompile(`\b[1-9]\d{17,18}\b`)
 	tokens   = regexp.MustCompile(`(?:--page |"nextPageToken": ")([\w-]{8,})`)
-	clocks   = regexp.MustCompile(`20\d\d-\d\d-\d\d \d\d:\d\d:\d\d`)
+	clocks   = regexp.MustCompile(`20\d\d-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}`)
 	instants = regexp.MustCompile(`20\d\d-\d\d-\d\dT[0-9:.]+Z`)
 	seconds  = regexp.MustCompile(`("seconds": |done in )[0-9.]+`)
 )
@@ -78,7 +78,7 @@ func (m *masks) mask(text string) string {
 	for i, real := range m.real {
 		text = strings.ReplaceAll(text, real, m.masked[i])
 	}
-	text = clocks.ReplaceAllString(text, "2006-01-02 15:04:05")
+	text = clocks.ReplaceAllString(text, "2006-01-02 15:04:05 -0700")
 	text = instants.ReplaceAllString(text, "2006-01-02T15:04:05Z")
 	return seconds.ReplaceAllString(text, "${1}0")
 }

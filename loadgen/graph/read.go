@@ -64,7 +64,7 @@ func Read(r io.Reader, name string, o Options) (*Graph, Notes, error) {
 		return nil, l.notes, err
 	}
 	if len(l.edges.pairs) == 0 {
-		return nil, l.notes, l.invalid("there is no follow in it (%d lines, %d bad, %d self-follows); is it an edge list?",
+		return nil, l.notes, l.invalid("there is no follow in it (lines: %d, bad: %d, self-follows: %d); is it an edge list?",
 			l.notes.Lines, l.notes.Skipped, l.notes.SelfFollows)
 	}
 	var shift uint64

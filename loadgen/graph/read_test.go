@@ -159,11 +159,11 @@ func TestReadRefuses(t *testing.T) {
 	garbled := slices.Clone(big)
 	copy(garbled[10:], bytes.Repeat([]byte{0xff}, 20))
 	for name, c := range map[string]struct{ data, want string }{
-		"empty":              {"", "x: there is no follow in it (0 lines, 0 bad, 0 self-follows); is it an edge list?"},
-		"comments only":      {"# a\n\n% b\n", "x: there is no follow in it (3 lines"},
-		"self-follows only":  {"5 5\n", "x: there is no follow in it (1 lines, 0 bad, 1 self-follows)"},
-		"skipped only":       {"a\nb\n", "x: there is no follow in it (2 lines, 2 bad"},
-		"empty gzip":         {string(zip(t, "")), "x: there is no follow in it (0 lines"},
+		"empty":              {"", "x: there is no follow in it (lines: 0, bad: 0, self-follows: 0); is it an edge list?"},
+		"comments only":      {"# a\n\n% b\n", "x: there is no follow in it (lines: 3"},
+		"self-follows only":  {"5 5\n", "x: there is no follow in it (lines: 1, bad: 0, self-follows: 1)"},
+		"skipped only":       {"a\nb\n", "x: there is no follow in it (lines: 2, bad: 2"},
+		"empty gzip":         {string(zip(t, "")), "x: there is no follow in it (lines: 0"},
 		"gzip magic alone":   {"\x1f\x8b", "x: its gzip data ends too early, after line 0; get the file again"},
 		"gzip cut in two":    {string(big[:len(big)/2]), "x: its gzip data ends too early, after line "},
 		"gzip without end":   {string(big[:len(big)-1]), "x: its gzip data ends too early, after line 200000; get the file again"},

@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -25,14 +26,15 @@ func (f *Failure) Error() string {
 	return strings.Join(append([]string{f.What}, f.Advice...), "\n  ")
 }
 
-// commands are what a person here has where the server speaks of its calls.
-var commands = strings.NewReplacer("GraphService.CreateUser", "`skein user create`")
+// createUser is what the server says of a user that is not there. A person here has a
+// command where it speaks of its calls.
+var createUser = regexp.MustCompile(`user (\d+); create it with GraphService\.CreateUser`)
 
 // explain says what a call's error means to the person who made it.
 func (o *options) explain(err error) *Failure {
 	target, timeout := o.target, o.timeout
 	answer := status.Convert(err)
-	f := &Failure{What: commands.Replace(answer.Message())}
+	f := &Failure{What: createUser.ReplaceAllString(answer.Message(), "user $1; create it with `skein user create $1`")}
 	switch answer.Code() {
 	case codes.InvalidArgument:
 		f.Advice = violations(answer)

@@ -48,7 +48,7 @@ func unfollowCommand(o *options) *cobra.Command {
 					return err
 				}
 				return o.answer(c, done, func(w io.Writer) error {
-					_, err := fmt.Fprintf(w, "%d does not follow %d\n", r.GetViewerId(), r.GetAuthorId())
+					_, err := fmt.Fprintf(w, "%d no longer follows %d\n", r.GetViewerId(), r.GetAuthorId())
 					return err
 				})
 			})

@@ -17,7 +17,14 @@ func homeCommand(o *options) *cobra.Command {
 		Use:   "home VIEWER",
 		Short: "Show a home timeline",
 		Long: `Show the home timeline of VIEWER: own posts and those of everybody followed, newest
-first. --explain says how each post came onto the page.`,
+first.
+
+--explain says how each post came onto the page. As a rule it was pushed: a worker
+wrote it into the stored timeline of each follower. The posts of loud authors, who have
+many followers (see skein policy --help), are pulled: read from storage when somebody
+asks. So are posts whose delivery failed and was set aside (see skein deadletters
+--help), and those that are not delivered yet. A stored timeline that is not there, as
+nobody read it for long, is rebuilt: made anew from storage.`,
 		Example: `  skein home 1
   skein home 1 --explain
   skein home 1 --posts 1000 --json | jq -r '.posts[].text'`,
@@ -51,7 +58,7 @@ func (o *options) home(ctx context.Context, s *server, c *cobra.Command, p pagin
 	if all.GetDegraded() && !o.json {
 		fmt.Fprintln(c.ErrOrStderr(), "Degraded: the store of timelines could not be asked. All of it is here, pulled from storage.")
 	}
-	o.more(c, next)
+	o.more(c, r.GetViewerId(), next)
 	return nil
 }
 

@@ -36,7 +36,7 @@ func importCommand(o *options) *cobra.Command {
 		Long: `Import an edge list as on snap.stanford.edu/data, plain or gzipped: a line is
 "follower author", numbers separated by blanks, tabs or a comma; further columns,
 blank lines and lines that start with # or % are passed over. If the file has a
-node 0, every id is its node plus 1. Users that do not exist are made.
+node 0, every id is its node plus 1. Users that do not exist are made. - reads stdin.
 
 Importing something twice is importing it once. Ctrl-C, or a server that goes away,
 prints how to go on where it stopped. --timeout is for each 100,000 follows.`,
@@ -69,7 +69,7 @@ func (i *importing) run(c *cobra.Command) error {
 	defer s.close()
 	shown := progress.New(c.ErrOrStderr())
 	defer shown.Stop()
-	g, notes, err := i.read(shown)
+	g, notes, err := i.read(c.InOrStdin(), shown)
 	if err != nil {
 		return err
 	}
@@ -102,20 +102,23 @@ func (i *importing) run(c *cobra.Command) error {
 	return result.writeSent(c.OutOrStdout())
 }
 
-// read reads the file and shows how much of it.
-func (i *importing) read(shown *progress.Progress) (*graph.Graph, graph.Notes, error) {
-	f, err := os.Open(i.file)
-	if err != nil {
-		return nil, graph.Notes{}, fmt.Errorf("cannot read the graph: %w", err)
-	}
-	defer f.Close()
-	size := int64(0)
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-		size = info.Size()
+// read reads the file, or stdin for "-", and shows how much of it.
+func (i *importing) read(stdin io.Reader, shown *progress.Progress) (*graph.Graph, graph.Notes, error) {
+	name, size := "stdin", int64(0)
+	if i.file != "-" {
+		f, err := os.Open(i.file)
+		if err != nil {
+			return nil, graph.Notes{}, fmt.Errorf("cannot read the graph: %w", err)
+		}
+		defer f.Close()
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			size = info.Size()
+		}
+		stdin, name = f, i.file
 	}
 	shown.Stage("read", size)
-	g, notes, err := graph.Read(counted{f, shown}, i.file, i.graph)
-	if feed.CodeOf(err) == feed.CodeInvalid && !i.graph.SkipBad {
+	g, notes, err := graph.Read(counted{stdin, shown}, name, i.graph)
+	if feed.CodeOf(err) == feed.CodeInvalid && !i.graph.SkipBad && strings.Contains(err.Error(), ": line ") {
 		err = &Failure{What: err.Error(), Advice: []string{"If only some lines are bad: --skip-bad passes over them and counts them."}}
 	}
 	if err != nil {

@@ -2,9 +2,11 @@ package terminal
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // maxPage is the most posts that the server gives at once.
@@ -45,9 +47,17 @@ func (p *paging) scroll(page func(size int32, token string) (posts int, next str
 	return next, nil
 }
 
-// more tells a person how to go on, on stderr: the table is all of stdout.
-func (o *options) more(c *cobra.Command, next string) {
-	if next != "" && !o.json {
-		fmt.Fprintf(c.ErrOrStderr(), "There is more: repeat it with --page %s\n", strings.TrimSpace(next))
+// more tells a person how to go on, on stderr: the table is all of stdout. user is whose
+// timeline it is.
+func (o *options) more(c *cobra.Command, user int64, next string) {
+	if next == "" || o.json {
+		return
 	}
+	words := []string{c.CommandPath(), strconv.FormatInt(user, 10)}
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if f.Name != "page" {
+			words = append(words, "--"+f.Name+"="+quoted(f.Value.String()))
+		}
+	})
+	fmt.Fprintf(c.ErrOrStderr(), "There is more: %s --page %s\n", strings.Join(words, " "), strings.TrimSpace(next))
 }

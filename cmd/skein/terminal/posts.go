@@ -23,8 +23,8 @@ func postCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "post AUTHOR 'TEXT'",
 		Short: "Post a text",
-		Long: `Post a text as AUTHOR, and print the post's id. TEXT is one argument, so put it
-in quotes; - reads it from stdin.
+		Long: `Post a text as AUTHOR, and print the post's id. TEXT is one argument of at most 500
+characters, so put it in quotes; - reads it from stdin.
 
 Each post is sent with a request id. Should the answer be lost, the error names
 it: repeat the command with it, and there is one post, not two.`,

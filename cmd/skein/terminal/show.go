@@ -78,7 +78,9 @@ func writePosts(w io.Writer, posts []*feedv1.Post, how []feedv1.Source) error {
 	return err
 }
 
-func clock(t *timestamppb.Timestamp) string { return t.AsTime().Local().Format("2006-01-02 15:04:05") }
+func clock(t *timestamppb.Timestamp) string {
+	return t.AsTime().Local().Format("2006-01-02 15:04:05 -0700")
+}
 
 // oneLine is a text as one line that cannot harm a terminal: what moves the
 // cursor, changes colors or turns the direction of writing is not shown.

@@ -58,7 +58,7 @@ func (o *options) user(ctx context.Context, s *server, c *cobra.Command, p pagin
 	if err := writePosts(c.OutOrStdout(), all.GetPosts(), nil); err != nil {
 		return err
 	}
-	o.more(c, all.GetNextPageToken())
+	o.more(c, id, all.GetNextPageToken())
 	return nil
 }
 
