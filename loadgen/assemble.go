@@ -38,7 +38,7 @@ func (r *run) report(before, after scrape) *report.Report {
 	}
 	for _, s := range inOrder(r.recorder.mu.lag) {
 		rep.Lag = append(rep.Lag, report.Lag{
-			Who: s.name, Phase: s.phase, Quantiles: r.recorder.mu.lag[s].Quantiles(),
+			Who: s.name, Phase: s.phase, Quantiles: r.recorder.mu.lag[s].Quantiles(), GaveUp: r.recorder.mu.gaveUp[s],
 		})
 	}
 	for _, c := range r.history.Checks() {

@@ -3,7 +3,9 @@ package loadgen
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"skein/feed"
@@ -174,6 +176,28 @@ func (c Config) sample(users int) int {
 	default:
 		return 5_000
 	}
+}
+
+// noted is a Progress that remembers its notes, for the report.
+type noted struct {
+	Progress
+	mu struct {
+		sync.Mutex
+		notes []string
+	}
+}
+
+func (n *noted) Note(format string, args ...any) {
+	n.mu.Lock()
+	n.mu.notes = append(n.mu.notes, fmt.Sprintf(format, args...))
+	n.mu.Unlock()
+	n.Progress.Note(format, args...)
+}
+
+func (n *noted) all() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.mu.notes)
 }
 
 // silent is the Progress that tells nobody.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,8 @@ type fake struct {
 	// keepDeleted shows deleted posts, keepUnfollowed those of authors whom
 	// the viewer does not follow any more.
 	keepDeleted, keepUnfollowed bool
+	// busy is how many imports are refused before one is let in.
+	busy atomic.Int64
 
 	mu struct {
 		sync.Mutex
@@ -149,6 +152,9 @@ func (f *fake) ListFollowing(_ context.Context, r *feedv1.ListFollowingRequest) 
 }
 
 func (f *fake) ImportFollows(stream grpc.ClientStreamingServer[feedv1.ImportFollowsRequest, feedv1.ImportFollowsResponse]) error {
+	if f.busy.Add(-1) >= 0 {
+		return status.Error(codes.ResourceExhausted, "too many streams")
+	}
 	for {
 		r, err := stream.Recv()
 		if errors.Is(err, io.EOF) {

@@ -25,13 +25,24 @@ func (r *run) importGraph(ctx context.Context) error {
 	r.cfg.Progress.Stage("import", r.audience.Follows())
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range importStreams {
-		g.Go(func() error { return r.importPart(ctx, i) })
+		g.Go(func() error { return patiently(ctx, func() error { return r.importPart(ctx, i) }) })
 	}
 	g.Go(func() error { return r.createLonely(ctx) })
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("the graph was not loaded: %w", err)
 	}
 	return nil
+}
+
+// patiently repeats what a busy server refuses, when it says. That ends: all of it is
+// idempotent, and one of those who are refused gets in as soon as another is done.
+func patiently(ctx context.Context, call func() error) error {
+	for {
+		err := call()
+		if status.Code(err) != codes.ResourceExhausted || !wait(ctx, retryDelay(err)) {
+			return err
+		}
+	}
 }
 
 // importPart sends the follows of every importStreams-th viewer.
@@ -42,11 +53,13 @@ func (r *run) importPart(ctx context.Context, part int) error {
 	}
 	buffer := make([]feedv1.FollowEdge, importBatch)
 	message := &feedv1.ImportFollowsRequest{Follows: make([]*feedv1.FollowEdge, 0, importBatch)}
+	sentAll := int64(0)
 	send := func() bool {
-		sent := len(message.Follows)
+		sent := int64(len(message.Follows))
+		sentAll += sent
 		err = stream.Send(message) // has encoded it when it returns
 		message.Follows = message.Follows[:0]
-		r.cfg.Progress.Add(int64(sent))
+		r.cfg.Progress.Add(sent)
 		return err == nil
 	}
 	for i := part; i < r.audience.Users() && err == nil; i += importStreams {
@@ -64,7 +77,9 @@ func (r *run) importPart(ctx context.Context, part int) error {
 		send()
 	}
 	// A Send that failed only says EOF; the reason comes here.
-	_, err = stream.CloseAndRecv()
+	if _, err = stream.CloseAndRecv(); err != nil {
+		r.cfg.Progress.Add(-sentAll) // it may be sent again
+	}
 	return err
 }
 
@@ -75,7 +90,10 @@ func (r *run) createLonely(ctx context.Context) error {
 		if r.audience.FollowerCount(u) > 0 || len(r.audience.Following(u)) > 0 {
 			continue
 		}
-		_, err := r.fleet.next().graph.CreateUser(ctx, &feedv1.CreateUserRequest{Id: int64(r.audience.ID(u))})
+		err := patiently(ctx, func() error {
+			_, err := r.fleet.next().graph.CreateUser(ctx, &feedv1.CreateUserRequest{Id: int64(r.audience.ID(u))})
+			return err
+		})
 		if err != nil && status.Code(err) != codes.AlreadyExists {
 			return err
 		}

@@ -62,14 +62,14 @@ func (r *run) probe(ctx context.Context, c call, n oracle.Number, id feed.PostID
 	}
 	r.probes.running.Go(func() {
 		defer func() { <-r.probes.slots }()
-		lag, ok := r.awaitPost(ctx, viewer, n, id, acked)
+		lag, gaveUp, ok := r.awaitPost(ctx, viewer, n, id, acked)
 		if !ok {
 			return
 		}
 		phase := r.cfg.phase(c.due)
-		r.recorder.lag(fmt.Sprintf("decile_%d", r.audience.decile[c.user]), phase, lag)
+		r.recorder.lag(fmt.Sprintf("decile_%d", r.audience.decile[c.user]), phase, lag, gaveUp)
 		if who := r.group(c.user, viewer); who != "" {
-			r.recorder.lag(who, phase, lag)
+			r.recorder.lag(who, phase, lag, gaveUp)
 			r.recorder.course.lagged(who, acked-r.began, lag)
 		}
 	})
@@ -88,13 +88,14 @@ func (r *run) group(author, viewer uint32) string {
 	}
 }
 
-// awaitPost polls a home timeline until it shows the post, and returns the lag;
-// false if the viewer is no longer owed the post.
-func (r *run) awaitPost(ctx context.Context, viewer uint32, n oracle.Number, id feed.PostID, acked oracle.Moment) (time.Duration, bool) {
-	size := probePage
+// awaitPost polls a home timeline until it shows the post, and returns the lag, or
+// that it gave up; not ok if the viewer is no longer owed the post, or for so long no
+// server has answered that there is nothing to wait for.
+func (r *run) awaitPost(ctx context.Context, viewer uint32, n oracle.Number, id feed.PostID, acked oracle.Moment) (lag time.Duration, gaveUp, ok bool) {
+	size, answered := probePage, r.now()
 	for {
 		if r.probes.poll.Wait(ctx) != nil || !r.history.Owes(viewer, n) {
-			return 0, false
+			return 0, false, false
 		}
 		shown, deeper := false, false
 		r.do(ctx, callRead, func(ctx context.Context) error {
@@ -102,22 +103,27 @@ func (r *run) awaitPost(ctx context.Context, viewer uint32, n oracle.Number, id 
 				ViewerId: int64(r.audience.ID(viewer)), PageSize: int32(size),
 			})
 			shown, deeper = find(answer.GetPosts(), id, size)
+			if outcomeOf(err) != unknown {
+				answered = r.now()
+			}
 			return err
 		})
 		switch lag := r.now() - acked; {
 		case shown:
-			return lag, true
+			return lag, false, true
 		case deeper && size == probeWidePage:
-			return 0, false // 200 newer posts: it cannot be told
+			return 0, false, false // 200 newer posts: it cannot be told
 		case deeper:
 			size = probeWidePage
+		case r.now()-answered > r.cfg.LagBound:
+			return 0, false, false
 		case lag > probeBounds*r.cfg.LagBound:
 			r.probes.gaveUp.Add(1)
-			return probeBounds * r.cfg.LagBound, true
+			return probeBounds * r.cfg.LagBound, true, true
 		default:
 			// At first every 2 ms, then in proportion to the lag.
 			if !wait(ctx, max(2*time.Millisecond, lag/10)) {
-				return 0, false
+				return 0, false, false
 			}
 		}
 	}

@@ -52,3 +52,15 @@ func TestScrape(t *testing.T) {
 		t.Error("half of the servers make a sum")
 	}
 }
+
+// What servers told before they died stays known.
+func TestLastKnown(t *testing.T) {
+	known := scrape{sums: map[string]float64{"a": 1}}
+	r := &run{looks: []look{{scrape: scrape{sums: map[string]float64{"a": 0}}}, {scrape: known}, {}}}
+	if got := r.lastKnown(scrape{}).known("a"); got == nil || *got != 1 {
+		t.Errorf("after a failure %v is known, want 1", got)
+	}
+	if got := r.lastKnown(scrape{sums: map[string]float64{"a": 2}}).known("a"); got == nil || *got != 2 {
+		t.Errorf("without one %v is known, want 2", got)
+	}
+}

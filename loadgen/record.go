@@ -48,6 +48,7 @@ type recorder struct {
 	mu     struct {
 		sync.Mutex
 		latency, lag map[series]*report.Histogram
+		gaveUp       map[series]int64 // probes, of those in lag
 		calls        map[string]int64 // that succeeded, by name
 		failed       map[string]int64 // by name and code
 		why          map[string]string
@@ -59,6 +60,7 @@ func newRecorder(duration time.Duration) *recorder {
 	r := &recorder{course: newCourse(duration)}
 	r.mu.latency = make(map[series]*report.Histogram)
 	r.mu.lag = make(map[series]*report.Histogram)
+	r.mu.gaveUp = make(map[series]int64)
 	r.mu.calls = make(map[string]int64)
 	r.mu.failed = make(map[string]int64)
 	r.mu.why = make(map[string]string)
@@ -75,9 +77,14 @@ func (r *recorder) latency(name, phase string, due, took time.Duration) {
 	r.mu.calls[name]++
 }
 
-// lag counts one probe.
-func (r *recorder) lag(who, phase string, took time.Duration) {
+// lag counts one probe, which may have given up.
+func (r *recorder) lag(who, phase string, took time.Duration, gaveUp bool) {
 	r.histogram(r.mu.lag, who, phase).Record(took)
+	if gaveUp {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.mu.gaveUp[series{who, phase}]++
+	}
 }
 
 func (r *recorder) histogram(of map[series]*report.Histogram, name, phase string) *report.Histogram {

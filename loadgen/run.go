@@ -36,6 +36,8 @@ func Run(ctx context.Context, cfg Config) (*report.Report, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	notes := &noted{Progress: cfg.Progress}
+	cfg.Progress = notes
 	r, err := prepare(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -54,10 +56,12 @@ func Run(ctx context.Context, cfg Config) (*report.Report, error) {
 			stage(ctx)
 		}
 	}
-	after := r.scrape(ctx)
+	after := r.lastKnown(r.scrape(ctx))
 	r.restore(ctx)
 	r.notes()
-	return r.report(before, after), r.verdict(ctx)
+	rep := r.report(before, after)
+	rep.Interrupted, rep.Notes = ctx.Err() != nil, notes.all()
+	return rep, r.verdict(ctx)
 }
 
 // run is one run under way.

@@ -170,6 +170,9 @@ func TestLostAnswersAreNoViolations(t *testing.T) {
 	if figure(t, rep, "failed_calls") == 0 {
 		t.Error("no failed call was counted")
 	}
+	if !strings.Contains(strings.Join(rep.Notes, "\n"), "Unavailable") {
+		t.Errorf("the report's notes are %q", rep.Notes)
+	}
 }
 
 // RESOURCE_EXHAUSTED is counted and is no failure; a page is asked for again
@@ -188,6 +191,7 @@ func TestExhaustedIsNoFailure(t *testing.T) {
 		}
 		return nil, false
 	}}
+	f.busy.Store(10) // imports as well
 	rep, err := Run(t.Context(), small(f.serve(t)))
 	if err != nil {
 		t.Fatal(err)
@@ -220,6 +224,53 @@ func TestLagIsWhatAFollowerWaits(t *testing.T) {
 	}
 }
 
+// A post that never shows is a lag as well: its probe gives up, counts as the time it
+// waited, and is counted where the lag is.
+func TestProbesThatGiveUp(t *testing.T) {
+	t.Parallel()
+	f := &fake{hide: func(_ int64, p stored) bool { return p.Id%20 == 0 }}
+	cfg := small(f.serve(t))
+	cfg.LagBound = 100 * time.Millisecond
+	rep, err := Run(t.Context(), cfg)
+	if !errors.Is(err, ErrViolated) {
+		t.Fatalf("error %v, want ErrViolated", err)
+	}
+	gaveUp := int64(0)
+	for _, l := range rep.Lag {
+		gaveUp += l.GaveUp
+		if l.GaveUp > 0 && *l.Max < 0.99*probeBounds*cfg.LagBound.Seconds() {
+			t.Errorf("%d probes of %s gave up, and the longest lag is %v s", l.GaveUp, l.Who, *l.Max)
+		}
+	}
+	if n := figure(t, rep, "probes_given_up"); n == 0 || gaveUp < int64(n) {
+		t.Errorf("%v probes gave up, in the lags %d", n, gaveUp)
+	}
+}
+
+// When no server answers any more, probes do not wait for what can not come; that they
+// could not ask is no lag.
+func TestProbesOfADeadServer(t *testing.T) {
+	t.Parallel()
+	var dead atomic.Bool
+	f := &fake{fault: func(request any) (error, bool) {
+		if _, posted := request.(*feedv1.CreatePostRequest); posted && dead.CompareAndSwap(false, true) {
+			return nil, false // the one post that its probe waits for
+		}
+		if dead.Load() {
+			return status.Error(codes.Unavailable, "dead"), false
+		}
+		return nil, false
+	}}
+	cfg := small(f.serve(t))
+	rep, err := Run(t.Context(), cfg)
+	if !errors.Is(err, ErrFailedCalls) {
+		t.Fatalf("error %v, want ErrFailedCalls", err)
+	}
+	if len(rep.Lag) > 0 || figure(t, rep, "probes_given_up") > 0 {
+		t.Errorf("lag of a server that is dead: %+v", rep.Lag)
+	}
+}
+
 // A run that is interrupted reports what it has, and leaves the graph as it
 // found it.
 func TestInterrupted(t *testing.T) {
@@ -248,7 +299,7 @@ func TestInterrupted(t *testing.T) {
 	if !errors.Is(err, ErrInterrupted) || errors.Is(err, ErrViolated) || errors.Is(err, ErrFailedCalls) {
 		t.Fatalf("error %v, want ErrInterrupted alone", err)
 	}
-	if rep == nil || check(t, rep, "T1").Violations != 0 || len(rep.Latency) == 0 {
+	if rep == nil || check(t, rep, "T1").Violations != 0 || len(rep.Latency) == 0 || !rep.Interrupted {
 		t.Errorf("report %+v", rep)
 	}
 	mu.Lock()

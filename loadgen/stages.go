@@ -83,6 +83,7 @@ func (r *run) load(ctx context.Context) {
 	r.loaded = sinceBegin()
 	stop()
 	others.Wait()
+	r.cfg.Progress.Stage("probes", 1) // that still wait for their posts
 	r.probes.running.Wait()
 }
 

@@ -57,6 +57,17 @@ func (r *run) watch(ctx context.Context) {
 	}
 }
 
+// lastKnown is s or, if its servers could not be asked any more, the last look at which
+// they could: what they told before they died stays known.
+func (r *run) lastKnown(s scrape) scrape {
+	for _, l := range slices.Backward(r.looks) {
+		if s.sums == nil {
+			s = l.scrape
+		}
+	}
+	return s
+}
+
 // series is how the load went over time; nil if it never began.
 func (r *run) series() *report.Series {
 	if r.loaded == 0 {

@@ -17,7 +17,7 @@ type Comparison struct {
 }
 
 // Warnings say why the two cannot be compared number by number: other workloads,
-// graphs or loads. None: nothing is known that speaks against it.
+// graphs or loads, or a run that did not go as it should. None: nothing is known that speaks against it.
 func (c Comparison) Warnings() []string {
 	var warnings []string
 	differ := func(what, a, b string) {
@@ -28,6 +28,14 @@ func (c Comparison) Warnings() []string {
 	differ("workloads", c.A.Workload, c.B.Workload)
 	differ("graphs", c.A.Graph.String(), c.B.Graph.String())
 	differ("loads", c.A.Load.orUnknown(), c.B.Load.orUnknown())
+	for _, run := range []struct {
+		name string
+		*Report
+	}{{"A", c.A}, {"B", c.B}} {
+		if doubts := run.doubts(); len(doubts) > 0 {
+			warnings = append(warnings, fmt.Sprintf("Of %s: %s.", run.name, strings.Join(doubts, ", ")))
+		}
+	}
 	return warnings
 }
 

@@ -42,13 +42,13 @@ func writePage(path, name string, data any) error {
 type page struct {
 	Style               template.CSS
 	Title, Verdict      string
-	Broken, Tried       bool
+	Broken, Proved      bool
 	Facts               []fact
 	Glance              table
 	Lag, Backlog        figure
 	Latency, Throughput []figure
 	Checks              table
-	Details             []string
+	Details, Notes      []string
 	Tables              []table
 	Deciles             table
 }
@@ -63,7 +63,7 @@ func (r *Report) page() page {
 		Title:      fmt.Sprintf("Skein under load: %s, %s users", r.Workload, integer(r.Graph.Users)),
 		Verdict:    "Verdict: " + r.verdict(),
 		Broken:     r.Violations() > 0,
-		Tried:      slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Tried > 0 }),
+		Proved:     len(r.doubts()) == 0 && slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Tried > 0 }),
 		Facts:      r.facts(),
 		Glance:     r.glance(),
 		Lag:        all[0],
@@ -72,6 +72,7 @@ func (r *Report) page() page {
 		Backlog:    all[5],
 		Checks:     r.checks(),
 		Details:    r.details(),
+		Notes:      r.Notes,
 		Tables:     []table{r.lags(false), r.latencies(), r.figures()},
 		Deciles:    r.lags(true),
 	}
@@ -115,7 +116,7 @@ func (r *Report) glance() table {
 			cells = append(cells, fmt.Sprintf("%s (%s)", duration(q.P99), integer(q.Count)))
 		}
 		if len(phases) > 1 {
-			cells = append(cells, ratio(of("before").P99, of("during").P99))
+			cells = append(cells, ratio(of("before"), of("during")))
 		}
 		t.Rows = append(t.Rows, cells)
 	}
@@ -126,12 +127,18 @@ func (r *Report) glance() table {
 	return t
 }
 
-// ratio of b to a, if both are known and a is not 0.
-func ratio(a, b *float64) string {
-	if a == nil || b == nil || *a == 0 {
+// fewest is below how many durations a ratio would compare noise.
+const fewest = 10
+
+// ratio of b's p99 to a's, if both are known and a's is not 0.
+func ratio(a, b Quantiles) string {
+	switch {
+	case a.P99 == nil || b.P99 == nil || *a.P99 == 0:
 		return "–"
+	case a.Count < fewest || b.Count < fewest:
+		return "too few"
 	}
-	return fmt.Sprintf("%.3g", *b / *a)
+	return fmt.Sprintf("%.3g", *b.P99 / *a.P99)
 }
 
 // lag and latency are those of a group or call in a phase; without any, nothing

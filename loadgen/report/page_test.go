@@ -172,14 +172,57 @@ func TestPageShowsViolations(t *testing.T) {
 	}
 }
 
+// A run without a violation that was cut off, or whose calls failed, does not look
+// clean: not in words, not in colour, and not beside another one.
+func TestDoubts(t *testing.T) {
+	clean := func() *Report {
+		r := sample()
+		r.Checks = r.Checks[:1]
+		r.Figures = []Figure{
+			{Name: "failed_calls", Value: new(0.0)}, {Name: "exhausted_calls", Value: new(0.0)}, {Name: "viewers_checked", Value: new(300.0)},
+		}
+		return r
+	}
+	if page := htmlOf(t, clean().WritePage); !strings.Contains(page, `<p class="verdict holds">Verdict: no violation in 1,000,000 tries.<`) {
+		t.Error("a clean run does not look so")
+	}
+	for want, edit := range map[string]func(*Report){
+		"the run was interrupted":                    func(r *Report) { r.Interrupted = true },
+		"7,120 calls failed":                         func(r *Report) { r.Figures[0].Value = new(7120.0) },
+		"40,000 calls were refused by a busy server": func(r *Report) { r.Figures[1].Value = new(40_000.0) },
+		"no viewer was checked to the end":           func(r *Report) { r.Figures[2].Value = new(0.0) },
+	} {
+		r := clean()
+		r.Notes = []string{"failed: something"}
+		edit(r)
+		page := htmlOf(t, r.WritePage)
+		if strings.Contains(page, "verdict holds") || !strings.Contains(page, "no violation in 1,000,000 tries, but "+want+".<") || !strings.Contains(page, "Note: failed: something") {
+			t.Errorf("%s: the page says %s", want, r.verdict())
+		}
+		var table strings.Builder
+		if err := r.Table(&table); err != nil || !strings.Contains(table.String(), "  failed: something\n\nVerdict: no violation in 1,000,000 tries, but "+want) {
+			t.Errorf("%s: the table ends %.200s (%v)", want, table.String(), err)
+		}
+		if w := (Comparison{A: clean(), B: r}).Warnings(); len(w) != 1 || w[0] != "Of B: "+want+"." {
+			t.Errorf("%s: compared with a clean one, the warnings are %q", want, w)
+		}
+	}
+}
+
 func TestGlance(t *testing.T) {
 	r := &Report{Workload: "spike", Lag: []Lag{
 		{Who: "bystanders", Phase: "before", Quantiles: Quantiles{Count: 1200, P99: new(0.01)}},
-		{Who: "bystanders", Phase: "during", Quantiles: Quantiles{Count: 7, P99: new(0.015)}},
+		{Who: "bystanders", Phase: "during", Quantiles: Quantiles{Count: 10, P99: new(0.015)}},
+		{Who: "celebrity_followers", Phase: "before", Quantiles: Quantiles{Count: 1200, P99: new(0.01)}},
+		{Who: "celebrity_followers", Phase: "during", Quantiles: Quantiles{Count: 9, P99: new(0.015)}},
 	}}
-	want := []string{"bystanders' lag", "10 ms (1,200)", "15 ms (7)", "– (0)", "1.5"}
-	if rows := r.glance().Rows; !reflect.DeepEqual(rows[0], want) {
-		t.Errorf("%q, want %q", rows[0], want)
+	for i, want := range [][]string{
+		{"bystanders' lag", "10 ms (1,200)", "15 ms (10)", "– (0)", "1.5"},
+		{"celebrities' followers' lag", "10 ms (1,200)", "15 ms (9)", "– (0)", "too few"}, // it would be noise
+	} {
+		if rows := r.glance().Rows; !reflect.DeepEqual(rows[i], want) {
+			t.Errorf("%q, want %q", rows[i], want)
+		}
 	}
 	r.Workload = "steady"
 	if head := r.glance().Head; fmt.Sprint(head) != "[p99 of the whole load]" {

@@ -31,7 +31,11 @@ type Report struct {
 	Latency  []Latency `json:"latency"`
 	Lag      []Lag     `json:"lag"`
 	Checks   []Check   `json:"checks"`
-	Series   *Series   `json:"series,omitempty"` // not in reports of before it was recorded
+	// Interrupted: the run ended before its time. Notes are what its user was told
+	// beside the figures.
+	Interrupted bool     `json:"interrupted"`
+	Notes       []string `json:"notes"`
+	Series      *Series  `json:"series,omitempty"` // not in reports of before it was recorded
 }
 
 // Engines that the server ran on, as it names them itself.
@@ -90,6 +94,9 @@ type Lag struct {
 	Who   string `json:"who"`
 	Phase string `json:"phase"`
 	Quantiles
+	// GaveUp is how many of Count waited in vain; each counts as the lag after which
+	// it gave up.
+	GaveUp int64 `json:"gave_up"`
 }
 
 // Check is one promise, and how often it was tried and found broken.
@@ -132,6 +139,7 @@ func (r *Report) filled() Report {
 	filled.Latency = append([]Latency{}, r.Latency...)
 	filled.Lag = append([]Lag{}, r.Lag...)
 	filled.Checks = append([]Check{}, r.Checks...)
+	filled.Notes = append([]string{}, r.Notes...)
 	for i := range filled.Checks {
 		c := &filled.Checks[i]
 		if c.BySource == nil {

@@ -35,6 +35,12 @@ func (r *Report) Table(w io.Writer) error {
 	for _, line := range r.details() {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}
+	if len(r.Notes) > 0 {
+		fmt.Fprintln(&b, "\nNotes")
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(&b, "  %s\n", note)
+	}
 	fmt.Fprintf(&b, "\nVerdict: %s\n", r.verdict())
 	_, err := w.Write(b.Bytes())
 	return err
@@ -67,11 +73,11 @@ const decile = "decile_"
 func (r *Report) lags(deciles bool) table {
 	t := table{
 		Title: "Lag: from a post's acknowledgement until its followers can read it",
-		left:  2, Head: []string{"who", "phase", "probes", "p50", "p99", "max"},
+		left:  2, Head: []string{"who", "phase", "probes", "p50", "p99", "max", "gave up"},
 	}
 	for _, l := range r.Lag {
 		if strings.HasPrefix(l.Who, decile) == deciles {
-			t.Rows = append(t.Rows, append([]string{plain(l.Who), l.Phase}, l.cells()...))
+			t.Rows = append(t.Rows, append(append([]string{plain(l.Who), l.Phase}, l.cells()...), integer(l.GaveUp)))
 		}
 	}
 	return t

@@ -23,17 +23,49 @@ func (r *Report) verdict() string {
 	verdict := ""
 	switch {
 	case len(broken) > 0:
-		verdict = fmt.Sprintf("%s: %s (%s violations in %s tries).",
+		verdict = fmt.Sprintf("%s: %s (%s violations in %s tries)",
 			violated, strings.Join(broken, ", "), integer(r.Violations()), integer(tried))
 	case tried == 0:
-		return "nothing was checked."
+		verdict = "nothing was checked"
 	default:
-		verdict = fmt.Sprintf("no violation in %s tries.", integer(tried))
+		verdict = fmt.Sprintf("no violation in %s tries", integer(tried))
 	}
+	if doubts := r.doubts(); len(doubts) > 0 {
+		verdict += ", but " + strings.Join(doubts, ", ")
+	}
+	verdict += "."
 	if len(untried) > 0 && tried > 0 {
 		verdict += fmt.Sprintf(" Not tried: %s.", strings.Join(untried, ", "))
 	}
 	return verdict
+}
+
+// doubts say why a run proves less than its checks do; none for a run that came to its
+// end, with a server that answered.
+func (r *Report) doubts() (doubts []string) {
+	if r.Interrupted {
+		doubts = append(doubts, "the run was interrupted")
+	}
+	if n := r.figure("failed_calls"); n != nil && *n > 0 {
+		doubts = append(doubts, integer(int64(*n))+" calls failed")
+	}
+	if n := r.figure("exhausted_calls"); n != nil && *n > 0 {
+		doubts = append(doubts, integer(int64(*n))+" calls were refused by a busy server")
+	}
+	if n := r.figure("viewers_checked"); n != nil && *n == 0 {
+		doubts = append(doubts, "no viewer was checked to the end")
+	}
+	return doubts
+}
+
+// figure is the value of a figure, nil if it is not known.
+func (r *Report) figure(name string) *float64 {
+	for _, f := range r.Figures {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return nil
 }
 
 // details are the checks' sources, largest first, and their examples.
