@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"time"
 
 	"google.golang.org/grpc"
 )
@@ -22,11 +23,30 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.Info("stopping", "within", a.config.Drain)
 		a.drain()
 	case <-a.healthy.Done():
-		if a.rpc != nil {
-			a.rpc.Stop()
-		}
+		a.breakOff()
 	}
 	return context.Cause(a.healthy)
+}
+
+// breakOffTime is how long calls may take to fail once an engine has.
+const breakOffTime = time.Second
+
+// breakOff ends the API after a failure, without waiting for ever: a call may hang in
+// the engine that failed, which has panicked under its own lock.
+func (a *App) breakOff() {
+	if a.rpc == nil {
+		return
+	}
+	stopped := make(chan struct{})
+	go func() { // ends with the process, if not before
+		a.rpc.Stop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(breakOffTime):
+		a.log.Warn("calls hang in an engine that failed; ending without them")
+	}
 }
 
 func (a *App) start() error {

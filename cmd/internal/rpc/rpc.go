@@ -26,7 +26,7 @@ const (
 	// can refuse it.
 	maxMessage = 512 << 10
 	// maxStreams bounds the calls of one connection that are read at once.
-	maxStreams = 1000
+	maxStreams = 250
 )
 
 // apiPrefix begins the names of our own services and their methods.
