@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -121,6 +123,54 @@ func TestOverload(t *testing.T) {
 				t.Fatalf("with %d places free: %v, want NOT_FOUND", done, err)
 			}
 		}
+	}
+}
+
+// Who is refused is told at once, and who is admitted beside many refused ones is
+// answered as soon: neither takes many times what a call takes at a server with nothing
+// to do.
+func TestOverloadKeepsLatency(t *testing.T) {
+	const calls, storms, times = 50, 4, 30
+	idle := dialAll(t, &process{addresses: startApp(t, asItIs, intact).Addresses()})
+	o := overloaded(t)
+	// one returns how long the next call took whose answer has this code.
+	one := func(s services, code codes.Code) time.Duration {
+		for {
+			began := time.Now()
+			_, err := s.GetUserTimeline(withDeadline(t), &feedv1.GetUserTimelineRequest{AuthorId: 1})
+			if status.Code(err) == code {
+				return time.Since(began)
+			}
+			if status.Code(err) != codes.ResourceExhausted {
+				t.Fatal(err)
+			}
+		}
+	}
+	median := func(s services, code codes.Code) time.Duration {
+		var took []time.Duration
+		for range calls {
+			took = append(took, one(s, code))
+		}
+		slices.Sort(took)
+		return took[calls/2]
+	}
+	alone := median(idle, codes.NotFound)
+	refused := median(o.services, codes.ResourceExhausted)
+
+	o.cancel[0]() // a place
+	<-o.held.left
+	<-o.ended
+	ctx, stop := context.WithCancel(t.Context())
+	wait := together(storms, func(int) {
+		for ctx.Err() == nil {
+			_, _ = o.GetUserTimeline(ctx, &feedv1.GetUserTimelineRequest{AuthorId: 1})
+		}
+	})
+	admitted := median(o.services, codes.NotFound)
+	stop()
+	wait()
+	if refused > times*alone || admitted > times*alone {
+		t.Errorf("a call takes %v; one that is refused %v, one that is admitted beside those %v", alone, refused, admitted)
 	}
 }
 
