@@ -3,6 +3,7 @@ package loadgen
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -53,6 +54,9 @@ type Config struct {
 	// larger graphs 5,000.
 	Sample   int
 	LagBound time.Duration
+	// NoProbes leaves the lag unmeasured. A probe waits for its post for long,
+	// which a run on a server that loses posts may not want to.
+	NoProbes bool
 	// Seed repeats the graph and the choice of every call.
 	Seed uint64
 
@@ -110,6 +114,10 @@ func (c Config) Validate() error {
 		}
 	}
 	check(len(c.Targets) > 0, "target", "given")
+	for _, m := range c.Metrics {
+		u, err := url.Parse(m)
+		check(err == nil && strings.HasPrefix(u.Scheme, "http") && u.Host != "", "metrics", "a URL like http://127.0.0.1:7461")
+	}
 	check(c.Workload == Steady || c.Workload == Spike, "workload", "steady or spike")
 	check(c.Graph != "", "graph", "a file or synthetic")
 	check(c.Rate > 0 && c.Rate <= 1e6, "rate", "above 0 and at most 1,000,000")

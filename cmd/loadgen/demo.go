@@ -42,6 +42,9 @@ and 300 calls a second, unless told otherwise. What of these engines is not inst
 fetched once.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.checkGraph(c.Flags()); err != nil {
+				return err
+			}
 			switch kind {
 			case embedded:
 			case realServers:

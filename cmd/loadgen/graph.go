@@ -28,6 +28,9 @@ likelihood (Clauset, Shalizi, Newman 2009). With --out, write it as an edge list
 "follower author", which --graph of every command reads.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.checkGraph(c.Flags()); err != nil {
+				return err
+			}
 			return p.graph(c.Context(), o)
 		},
 	}

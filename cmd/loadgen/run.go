@@ -35,6 +35,20 @@ func (o *options) bindGraph(f *pflag.FlagSet) {
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "repeats the graph and the choice of every call")
 }
 
+// checkGraph refuses flags that shape a synthetic graph beside a file: they would do
+// nothing.
+func (o *options) checkGraph(given *pflag.FlagSet) error {
+	if o.Graph == loadgen.SyntheticGraph {
+		return nil
+	}
+	for _, name := range []string{"users", "follows", "celebrity-share"} {
+		if given.Changed(name) {
+			return fmt.Errorf("%w: --%s shapes a synthetic graph, and --graph names a file; leave one out", loadgen.ErrConfig, name)
+		}
+	}
+	return nil
+}
+
 // bindLoad binds the flags that every run has; their defaults are what o holds.
 func (o *options) bindLoad(f *pflag.FlagSet) {
 	o.bindGraph(f)
@@ -69,6 +83,9 @@ It exits with 0 when all was well, 1 when a check was violated or a call failed 
 should not (RESOURCE_EXHAUSTED is counted, and no failure), 2 when called wrongly.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.checkGraph(c.Flags()); err != nil {
+				return err
+			}
 			return p.loadAndReport(c.Context(), o)
 		},
 	}
