@@ -50,6 +50,9 @@ func (p *probes) init() {
 // probe begins to measure how long one follower waits for a post, if there is
 // room for another probe. Posts of a burst have precedence.
 func (r *run) probe(ctx context.Context, c call, n oracle.Number, id feed.PostID, acked oracle.Moment) {
+	if r.cfg.NoProbes {
+		return
+	}
 	rng := rand.New(rand.NewPCG(r.cfg.Seed, c.pick))
 	viewer, ok := r.audience.follower(c.user, rng)
 	if !ok || (!r.audience.celebrity(c.user) && !r.probes.begin.Allow()) {
