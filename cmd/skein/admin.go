@@ -217,6 +217,15 @@ func letterOf(a fanout.Aside) deadLetter {
 	}
 }
 
+// outcomeOf is what became of a letter.
+func outcomeOf(o fanout.Replayed) deadLetter {
+	letter := letterOf(o.Aside)
+	if letter.Replayed = o.Err == nil; o.Err != nil {
+		letter.Failed = o.Err.Error()
+	}
+	return letter
+}
+
 func lettersOf(list []fanout.Aside, all int) deadLetters {
 	letters := deadLetters{All: all, Letters: []deadLetter{}}
 	for _, a := range list {
@@ -257,10 +266,7 @@ func (a *admin) replay(w http.ResponseWriter, r *http.Request) error {
 	begun := false
 	err := a.fanout.ReplaySome(r.Context(), offsets, func(o fanout.Replayed) {
 		begun = true
-		letter := letterOf(o.Aside)
-		if letter.Replayed = o.Err == nil; o.Err != nil {
-			letter.Failed = o.Err.Error()
-		}
+		letter := outcomeOf(o)
 		_ = sendLine(w, replayLine{Letter: &letter}) // if the caller hung up, its context ended
 	})
 	if err != nil && !begun {
@@ -280,11 +286,4 @@ func sendLine(w http.ResponseWriter, value any) error {
 		return err
 	}
 	return http.NewResponseController(w).Flush()
-}
-
-// operator is what commands beside a server ask of it. The socket answers for the
-// embedded engines; a log that many processes share can answer by itself.
-type operator interface {
-	deadLetters(ctx context.Context, limit int) (deadLetters, error)
-	replay(ctx context.Context, offsets []int64, each func(deadLetter)) error
 }

@@ -18,8 +18,6 @@ type adminClient struct {
 	http *http.Client
 }
 
-var _ operator = (*adminClient)(nil)
-
 func newAdminClient(dir string) *adminClient {
 	return &adminClient{dir: dir, http: &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,

@@ -15,6 +15,7 @@ import (
 
 	"skein/cmd/internal/engines"
 	"skein/fanout"
+	"skein/storage"
 )
 
 func (p *program) deadLettersCommand() *cobra.Command {
@@ -33,7 +34,7 @@ their posts, and they are off the list.`,
 			return usageError{errors.New("deadletters wants list or replay")}
 		},
 	}
-	o.bind(cmd)
+	o.bind(cmd, "posts", "graph", "log", "timelines", "allow-weak")
 	cmd.AddCommand(o.listCommand(), o.replayCommand())
 	return cmd
 }
@@ -87,8 +88,9 @@ func (o *dataOptions) replayCommand() *cobra.Command {
 		Use:   "replay --all | OFFSET...",
 		Short: "Deliver their posts, and take them off the list",
 		Long: `Deliver the posts of the dead letters at these offsets (see list), or of --all, to
-all followers of their authors. Those that fail again stay on the list. A server must
-run on --data-dir: it has the timelines.`,
+all followers of their authors. Those that fail again stay on the list. With embedded
+engines a server must run on --data-dir, since it has the timelines; with servers
+(--posts, --graph, --log, --timelines) none need run.`,
 		Example: `  skein deadletters replay 17 23
   skein deadletters replay --all`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -108,6 +110,11 @@ run on --data-dir: it has the timelines.`,
 			if err := o.load(); err != nil {
 				return err
 			}
+			ctx, stop := untilInterrupted(cmd)
+			defer stop()
+			if o.config.Engines.InProcess() == "" {
+				return o.replayOnServers(ctx, offsets)
+			}
 			held, err := engines.Look(o.dir())
 			if err == nil {
 				return errors.Join(fmt.Errorf("no server runs on %s, so there are no timelines to deliver to; start it (skein serve) and try again", o.dir()), held.Close())
@@ -115,19 +122,36 @@ run on --data-dir: it has the timelines.`,
 			if !errors.Is(err, engines.ErrInUse) {
 				return err
 			}
-			ctx, stop := untilInterrupted(cmd)
-			defer stop()
-			return o.replay(ctx, newAdminClient(o.dir()), offsets)
+			return o.replay(func(each func(deadLetter)) error { return newAdminClient(o.dir()).replay(ctx, offsets, each) })
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "all that are on the list when it begins")
 	return cmd
 }
 
-// replay shows each outcome when it is there, or all at the end in JSON.
-func (o *dataOptions) replay(ctx context.Context, server operator, offsets []int64) error {
+// replayOnServers replays in this process, as the log and the timelines are everybody's.
+func (o *dataOptions) replayOnServers(ctx context.Context, offsets []int64) (err error) {
+	set, err := engines.Open(ctx, o.config.Engines, engines.Options{Topics: fanout.Topics(), Clock: time.Now, Logger: o.warnings()})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, set.Close()) }()
+	f, err := fanout.New(fanout.Config{
+		Posts: set.Posts, Graph: set.Graph, Timelines: set.Timelines, Log: set.Log,
+		Tiers: storage.NewTierCopy(set.Graph, time.Now), Logger: o.warnings(),
+	})
+	if err != nil {
+		return err
+	}
+	return o.replay(func(each func(deadLetter)) error {
+		return f.ReplaySome(ctx, offsets, func(r fanout.Replayed) { each(outcomeOf(r)) })
+	})
+}
+
+// replay shows each outcome of a replay, or all at the end in JSON.
+func (o *dataOptions) replay(replay func(each func(deadLetter)) error) error {
 	outcomes, failed := []deadLetter{}, 0
-	err := server.replay(ctx, offsets, func(l deadLetter) {
+	err := replay(func(l deadLetter) {
 		outcomes = append(outcomes, l)
 		if !l.Replayed {
 			failed++
