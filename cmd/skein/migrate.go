@@ -48,7 +48,7 @@ there already is left alone. The engines inside the process need none of it.`,
 			return err
 		},
 	}
-	o.bind(cmd, "posts", "graph", "log")
+	o.bind(cmd, "posts", "graph", "log", "allow-weak")
 	return cmd
 }
 
