@@ -2,13 +2,18 @@ package servertest
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
 	"time"
 
 	"skein/cmd/internal/engines"
 	"skein/fanout"
+	"skein/feed"
 	"skein/storage"
 	"skein/timeline"
 )
@@ -45,14 +50,17 @@ func brokenWorker(flaw string, args []string) error {
 	}
 	work, err := fanout.New(fanout.Config{
 		Posts: set.Posts, Graph: set.Graph, Log: set.Log, Logger: log, Heavy: 16, NoRelay: true,
-		Timelines: broken{set.Timelines, flaw, *armed},
+		Timelines: broken{set.Timelines, flaw, *armed, new(atomic.Int64)},
 		Tiers:     storage.NewTierCopy(set.Graph, time.Now),
 	})
 	if err == nil {
 		err = work.Start()
 	}
 	if err == nil {
-		err = os.WriteFile(*addresses, []byte("{}"), 0o600)
+		err = os.WriteFile(*addresses+".unfinished", []byte("{}"), 0o600)
+	}
+	if err == nil {
+		err = os.Rename(*addresses+".unfinished", *addresses)
 	}
 	if err != nil {
 		return err
@@ -64,23 +72,47 @@ func brokenWorker(flaw string, args []string) error {
 type broken struct {
 	timeline.Store
 	flaw, armed string
+	lost        *atomic.Int64 // the post whose chunk was dropped
 }
 
 func (b broken) Deliver(ctx context.Context, deliveries []timeline.Delivery) (timeline.Outcome, error) {
-	switch {
-	case b.flaw == idle:
-		return timeline.Outcome{}, nil
-	case len(deliveries) == 1 && len(deliveries[0].Viewers) > chunkOf && os.Remove(b.armed) == nil:
+	if b.flaw == idle || len(deliveries) == 1 && len(deliveries[0].Viewers) > chunkOf && b.drops(deliveries[0].Post) {
 		return timeline.Outcome{}, nil
 	}
 	return b.Store.Deliver(ctx, deliveries)
 }
 
-// arm has the fleet's worker drop the next chunk.
-func (f *fleet) arm() error { return os.WriteFile(f.armed(), nil, 0o600) }
+// drops reports whether to drop a chunk: when armed, the first of a post that is
+// younger than that, so that nobody has delivered it before; and it again, as a
+// rebalance may have it repeated.
+func (b broken) drops(post feed.PostID) bool {
+	if b.lost.Load() == int64(post) {
+		return true
+	}
+	armed, err := os.Stat(b.armed)
+	if err != nil || !post.Time().After(armed.ModTime()) || os.Remove(b.armed) != nil {
+		return false
+	}
+	b.lost.Store(int64(post))
+	return true
+}
 
-// dropped reports whether it has.
+// arm has the workers of the lossy fleet, if it is among those that are loaded,
+// drop a chunk of a post that is still to come.
+func arm(t *testing.T, loads []*load) {
+	t.Helper()
+	for _, l := range loads {
+		if l.fleet.flaw == lossy {
+			must(t, os.WriteFile(l.fleet.armed(), nil, 0o600))
+		}
+	}
+}
+
+// armed is the file that, while it is there, has a lossy worker drop a chunk.
+func (f *fleet) armed() string { return filepath.Join(ours.dir, f.name+".armed") }
+
+// dropped reports whether a worker that was armed did.
 func (f *fleet) dropped() bool {
 	_, err := os.Stat(f.armed())
-	return err != nil && !os.IsPermission(err)
+	return errors.Is(err, os.ErrNotExist)
 }

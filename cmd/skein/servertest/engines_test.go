@@ -81,6 +81,7 @@ func (s *shared) start() (err error) {
 func (s *shared) build() error {
 	s.skein = filepath.Join(s.dir, "skein")
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", s.skein, "skein/cmd/skein")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as ever, also in a test for races
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build skein: %w\n%s", err, out)
 	}
@@ -156,6 +157,13 @@ func (s *shared) command(t *testing.T, command string) {
 		}
 		return nil
 	})
+}
+
+// redisData is the folder from which Redis starts.
+func (s *shared) redisData(t *testing.T) string {
+	t.Helper()
+	s.begin(t)
+	return filepath.Join(s.redis.Dir(), "data")
 }
 
 // ask has a conversation with a server.

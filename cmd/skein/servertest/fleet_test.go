@@ -3,9 +3,9 @@ package servertest
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // fleet is processes of skein over a database, topics and a Redis database of
@@ -17,6 +17,8 @@ type fleet struct {
 	engines []string // flags that name them
 	apis    []*process
 	workers []*process
+	// seed of its graph, and of every load on it.
+	seed uint64
 }
 
 // The sizes of each fleet.
@@ -48,7 +50,7 @@ func running(t *testing.T, flaw string) *fleet {
 func newFleet(t *testing.T, name, flaw string) *fleet {
 	t.Helper()
 	database := ours.database(t, "fleet_"+name)
-	f := &fleet{name: name, flaw: flaw, engines: []string{
+	f := &fleet{name: name, flaw: flaw, seed: uint64(time.Now().UnixNano()), engines: []string{
 		"--posts", database, "--graph", database, "--log", ours.kafka.URL() + "/" + name,
 	}}
 	migrate := launch(t, "migrate", ours.skein, nil, append([]string{"migrate"}, f.engines...)...)
@@ -102,9 +104,6 @@ func (f *fleet) startBroken(t *testing.T) *process {
 	args := append([]string{"--armed", f.armed()}, f.engines...)
 	return serve(t, f.name+"-worker", os.Args[0], []string{asBrokenWorker + "=" + f.flaw}, args...)
 }
-
-// armed is the file that, when it is there, has a lossy worker drop a chunk.
-func (f *fleet) armed() string { return filepath.Join(ours.dir, f.name+".armed") }
 
 // targets are the addresses of the API.
 func (f *fleet) targets() (addresses []string) {

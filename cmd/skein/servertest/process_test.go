@@ -167,3 +167,9 @@ func (p *process) metrics(name string) (map[string]float64, error) {
 	}
 	return values, nil
 }
+
+// metric returns the value of a metric that has no labels.
+func (p *process) metric(name string) (float64, error) {
+	values, err := p.metrics(name)
+	return values[""], err
+}

@@ -7,12 +7,12 @@ import (
 
 // scenario is a failure under load, and what must come of it.
 type scenario struct {
-	// duration of the load. The failure begins after two seconds of it, and its
-	// last five are quiet.
+	// duration of the load. The failure begins after two seconds of it, and must
+	// be over some seconds before its end.
 	duration time.Duration
-	// engines breaks and mends what all fleets share, processes those of one.
-	engines   func(t *testing.T)
-	processes func(t *testing.T, f *fleet)
+	// fail breaks something, and mends it, for all loads; and calls arm at a moment
+	// from which on nothing heals the loss of a chunk.
+	fail func(t *testing.T, loads []*load)
 	// pushed is the least share of pairs that a worker must have delivered.
 	pushed float64
 	// allowed are the codes with which calls may fail.
@@ -20,31 +20,19 @@ type scenario struct {
 }
 
 // run has all fleets suffer the failure at once. The intact one must be right; the
-// broken builds must be found. With -short there are none.
+// broken builds must be found. With -short there are none, and less of a load.
 func (s scenario) run(t *testing.T) {
 	fleets := []*fleet{running(t, "")}
-	if !testing.Short() {
+	if testing.Short() {
+		s.duration /= 2
+	} else {
 		fleets = append(fleets, running(t, lossy), running(t, idle))
 	}
-	loads := together(t, fleets, s.duration)
+	loads := begin(t, fleets, s.duration)
 	for _, l := range loads {
 		l.await(t, 2)
 	}
-	if s.engines != nil {
-		s.engines(t)
-	}
-	for _, f := range fleets {
-		if s.processes != nil {
-			s.processes(t, f)
-		}
-	}
-	for _, l := range loads[1:] {
-		if l.fleet.flaw == lossy {
-			// By then enough have a timeline again for a loss to show.
-			l.await(t, l.passed()+2)
-			must(t, l.fleet.arm())
-		}
-	}
+	s.fail(t, loads)
 	loads[0].wantRight(t, s.pushed, s.allowed...)
 	for _, l := range loads[1:] {
 		if l.wantViolated(t); l.fleet.flaw == lossy && !l.fleet.dropped() {
@@ -53,8 +41,18 @@ func (s scenario) run(t *testing.T) {
 	}
 }
 
-// together begins a load on each fleet, all at the same time.
-func together(t *testing.T, fleets []*fleet, duration time.Duration) (loads []*load) {
+// armWhenRead is arm after enough viewers have read, and have a timeline again, for
+// a loss to show.
+func armWhenRead(t *testing.T, loads []*load) {
+	t.Helper()
+	for _, l := range loads {
+		l.await(t, l.passed()+2)
+	}
+	arm(t, loads)
+}
+
+// begin begins a load on each fleet, all at the same time.
+func begin(t *testing.T, fleets []*fleet, duration time.Duration) (loads []*load) {
 	t.Helper()
 	gate := make(chan struct{})
 	defer close(gate)
@@ -73,13 +71,10 @@ func together(t *testing.T, fleets []*fleet, duration time.Duration) (loads []*l
 	return loads
 }
 
-// Redis is emptied under load: timelines are rebuilt as they are read (T7), and
-// what is posted meanwhile is not lost (T1).
-func TestRedisIsFlushed(t *testing.T) {
+// longOnly skips a scenario for which -short has another.
+func longOnly(t *testing.T) {
+	t.Helper()
 	if testing.Short() {
-		t.Skip("TestRedisIsKilled is the short one")
+		t.Skip("a load of many seconds; run without -short")
 	}
-	scenario{duration: 10 * time.Second, pushed: 0.05, engines: func(t *testing.T) {
-		ours.command(t, "FLUSHALL")
-	}}.run(t)
 }
