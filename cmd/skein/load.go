@@ -17,6 +17,8 @@ const (
 	envPrefix = "SKEIN_"
 	// The tests' variables share the prefix; they are not for this program.
 	envTestPrefix = "SKEIN_TEST_"
+	// So do those of deploy/local, which fetches engines.
+	envEnginesPrefix = "SKEIN_ENGINES_"
 	// Neither is the one for the commands that talk to a server a setting of
 	// the server.
 	envTarget  = envPrefix + "TARGET"
@@ -113,7 +115,7 @@ func loadEnvironment(settings *pflag.FlagSet, environ []string) error {
 
 // settingOf makes SKEIN_DATA_DIR data-dir.
 func settingOf(name, value string) (string, any) {
-	if strings.HasPrefix(name, envTestPrefix) || name == envTarget {
+	if strings.HasPrefix(name, envTestPrefix) || strings.HasPrefix(name, envEnginesPrefix) || name == envTarget {
 		return "", nil
 	}
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, envPrefix)), "_", "-"), value

@@ -49,7 +49,7 @@ func TestPrecedence(t *testing.T) {
 		{"flag over all", flag, env, file, "/from/flag"},
 		{"flag over secret file", flag, []string{"SKEIN_DATA_DIR_FILE=" + secret}, "", "/from/flag"},
 		{"flag that repeats the default", []string{"--data-dir=./skein-data"}, env, file, "./skein-data"},
-		{"foreign variables", nil, []string{"DATA_DIR=x", "SKEIN_TEST_REDIS=redis://x", "SKEINX=1"}, "", "./skein-data"},
+		{"foreign variables", nil, []string{"DATA_DIR=x", "SKEIN_TEST_REDIS=redis://x", "SKEIN_ENGINES_CACHE=/x", "SKEINX=1"}, "", "./skein-data"},
 	} {
 		config, err := loaded(t, c.args, c.env, c.file)
 		if err != nil || config.Engines.DataDir != c.want {
