@@ -105,9 +105,11 @@ func (s *shared) end() error {
 	return errors.Join(errs...)
 }
 
-// database makes an empty database and returns its URL.
+// database makes an empty database and returns its URL. One of that name, of a test
+// that ran before, goes.
 func (s *shared) database(t *testing.T, name string) string {
 	t.Helper()
+	s.sql(t, "skein", "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
 	s.sql(t, "skein", "CREATE DATABASE "+name)
 	u, err := url.Parse(s.postgres.URL())
 	must(t, err)

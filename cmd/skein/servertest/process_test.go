@@ -42,7 +42,7 @@ func launch(t *testing.T, name, program string, environ []string, args ...string
 		t.Fatal(err)
 	}
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "SKEIN_") || strings.HasPrefix(v, "SKEIN_ENGINES_") {
+		if !strings.HasPrefix(v, "SKEIN_") {
 			p.Env = append(p.Env, v)
 		}
 	}
