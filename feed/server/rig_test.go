@@ -241,6 +241,7 @@ func (f *testFanout) Progress(int) (feed.PostID, []feed.Ref) {
 type hookedPosts struct {
 	storage.Posts
 	afterNewest atomic.Pointer[func()]
+	afterGets   atomic.Pointer[func()]
 	failGets    atomic.Int64 // fail that many GetPosts
 	passGets    atomic.Int64 // after letting that many pass
 	failNewest  atomic.Int64 // fail that many Newest
@@ -261,7 +262,11 @@ func (p *hookedPosts) GetPosts(ctx context.Context, ids []feed.PostID) ([]feed.P
 	if p.passGets.Add(-1) < 0 && p.failGets.Add(-1) >= 0 {
 		return nil, feed.Unavailable("read posts", context.DeadlineExceeded)
 	}
-	return p.Posts.GetPosts(ctx, ids)
+	posts, err := p.Posts.GetPosts(ctx, ids)
+	if hook := p.afterGets.Swap(nil); hook != nil {
+		(*hook)()
+	}
+	return posts, err
 }
 
 // once makes hook run after the next Newest.
