@@ -156,6 +156,9 @@ func (g gate) enter(ctx context.Context) bool {
 
 func (g gate) leave() { <-g }
 
+// bodyTime is how long a request for a checkpoint may take to be sent.
+const bodyTime = 2 * time.Second
+
 // checkpointAnswer is the line that answers a checkpoint.
 type checkpointAnswer struct {
 	Folder string    `json:"folder"`
@@ -163,14 +166,22 @@ type checkpointAnswer struct {
 }
 
 func (a *admin) checkpoint(w http.ResponseWriter, r *http.Request) error {
+	// Only past the body's end it is seen when the caller hangs up. One who does not
+	// send it keeps nobody out.
+	reading := http.NewResponseController(w)
+	if err := reading.SetReadDeadline(time.Now().Add(bodyTime)); err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return err
+	}
+	if err := reading.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
 	if !a.checkpointing.enter(r.Context()) {
 		return feed.Exists("another backup of this server is being made")
 	}
 	defer a.checkpointing.leave()
-	// Only past the body's end it is seen when the caller hangs up.
-	if _, err := io.Copy(io.Discard, r.Body); err != nil {
-		return err
-	}
 	answer := checkpointAnswer{Time: time.Now()}
 	folder, err := a.engines.Checkpoint(r.Context(), a.dir)
 	if err != nil {

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -27,7 +29,18 @@ type CheckOptions struct {
 	// Relayed is told of each post whose event has left the outbox: the event
 	// log has, or had, its event.
 	Relayed func(feed.Ref)
+	// Logged are posts that the event log has. More than MaxUngranted beyond what was
+	// granted none of them can be.
+	Logged iter.Seq[feed.PostID]
+	// Token is told of the key under which page tokens are signed, which identifies
+	// the store.
+	Token func(key []byte)
 }
+
+// MaxUngranted is how far the ids in the event log may lie beyond the last grant of
+// storage: a copy of both, which begins with a grant, has storage's moment before the
+// log's.
+const MaxUngranted = time.Minute
 
 func (o CheckOptions) withDefaults() CheckOptions {
 	if o.FS == nil {
@@ -41,6 +54,12 @@ func (o CheckOptions) withDefaults() CheckOptions {
 	}
 	if o.Relayed == nil {
 		o.Relayed = func(feed.Ref) {}
+	}
+	if o.Logged == nil {
+		o.Logged = func(func(feed.PostID) bool) {}
+	}
+	if o.Token == nil {
+		o.Token = func([]byte) {}
 	}
 	return o
 }
@@ -209,7 +228,10 @@ func (c *checker) checkMeta() {
 		c.found(kindMeta, "the store has format %d, this program reads %d", ns[0], format)
 	}
 	length, read := 0, false
-	if !c.value(keyToken, func(value []byte) { length, read = len(value), true }) || read && length != tokenLen {
+	if !c.value(keyToken, func(value []byte) {
+		length, read = len(value), true
+		c.Token(value)
+	}) || read && length != tokenLen {
 		c.found(kindMeta, "the key under which page tokens are signed has %d bytes, not %d", length, tokenLen)
 	}
 	known := []byte{

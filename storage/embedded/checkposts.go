@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -147,6 +148,17 @@ func (c *checker) checkLeases() {
 		}
 		c.until[binary.BigEndian.Uint16(key[1:])] = int64(ns[0])
 	})
+	if c.torn[tableLeases] {
+		return
+	}
+	until := timeOf(uint64(slices.Max(c.until[:])))
+	for id := range c.Logged {
+		if id.Time().After(until.Add(MaxUngranted)) {
+			c.found(kindIDs, "the event log has post %d, of a time that storage never granted: storage lost what was written after %s",
+				id, until.UTC().Format(time.RFC3339))
+			return // one tells it all
+		}
+	}
 }
 
 // checkID holds an id against the grants. From where a grant began nobody knows

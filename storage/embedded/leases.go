@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"sync"
 	"time"
 
@@ -83,4 +84,14 @@ func (l *leases) take(now int64) (node uint16, from, until int64, ok bool) {
 	l.mu.until[best] = until
 	l.mu.next = (best + 1) % feed.Nodes
 	return best, from, until, true
+}
+
+// GrantedUntil is when the last of all grants ends. Grants are on the disk before any id
+// of them is used, so an id of later tells of a store that lost its last writes. (Of an
+// earlier one the node's own grant would tell no more: which node gets the next grant
+// depends on when it is asked for.)
+func (s *Store) GrantedUntil() time.Time {
+	s.leases.mu.Lock()
+	defer s.leases.mu.Unlock()
+	return timeOf(uint64(slices.Max(s.leases.mu.until[:])))
 }

@@ -8,7 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"skein/feed"
 )
 
 const (
@@ -37,6 +42,14 @@ func (s *Set) Checkpoint(ctx context.Context, dir string) (folder string, err er
 		return "", err
 	}
 	err = os.Mkdir(folder, 0o700)
+	if err == nil {
+		// Ids of posts that only the log's copy has lie little beyond this grant, also
+		// after hours without one; see checkTail.
+		_, err = s.Posts.Grant(ctx)
+		if feed.CodeOf(err) == feed.CodeExhausted {
+			err = nil // then grants end later still
+		}
+	}
 	for _, c := range s.checkpoints {
 		if err == nil {
 			err = c.make(ctx, filepath.Join(folder, c.folder))
@@ -97,6 +110,9 @@ func CheckTarget(dir, to string) error {
 	if err := checkEmpty(to, "choose another folder for the backup"); err != nil {
 		return err
 	}
+	if err := checkPlace(to); err != nil {
+		return err
+	}
 	if _, err := os.Lstat(to + partial); err == nil {
 		return fmt.Errorf("%s is there: a backup to %s was killed, or is being made; if none is, remove it (rm -r) and try again", to+partial, to)
 	}
@@ -106,10 +122,31 @@ func CheckTarget(dir, to string) error {
 	return nil
 }
 
+// checkPlace says why a folder cannot give its place to another one with its name.
+func checkPlace(folder string) error {
+	info, err := os.Lstat(folder)
+	if err != nil {
+		return nil // it is not there, or who makes it will say
+	}
+	here, err := os.Getwd()
+	if abs, absErr := filepath.Abs(folder); err == nil && absErr == nil && abs == here {
+		return fmt.Errorf("%s is the folder that this runs in; name a new one for the backup", folder)
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		return fmt.Errorf("%s is a link; name a new folder for the backup", folder)
+	}
+	var own, above unix.Stat_t
+	if unix.Stat(folder, &own) == nil && unix.Stat(filepath.Join(folder, ".."), &above) == nil && own.Dev != above.Dev {
+		return fmt.Errorf("%s is where a disk is mounted; name a new folder in it for the backup", folder)
+	}
+	return nil
+}
+
 // checkEmpty says why something cannot be written to folder: it may be missing, or
-// empty.
-func checkEmpty(folder, advice string) error {
+// hold nothing but what is named.
+func checkEmpty(folder, advice string, but ...string) error {
 	entries, err := os.ReadDir(folder)
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return slices.Contains(but, e.Name()) })
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -121,16 +158,31 @@ func checkEmpty(folder, advice string) error {
 	return nil
 }
 
+// within reports whether path is dir or below it, whatever links lead there.
 func within(dir, path string) bool {
-	dir, err := filepath.Abs(dir)
+	dir, err := resolved(dir)
 	if err != nil {
 		return false
 	}
-	if path, err = filepath.Abs(path); err != nil {
+	if path, err = resolved(path); err != nil {
 		return false
 	}
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && filepath.IsLocal(rel)
+}
+
+// resolved is an absolute path without links; its end need not exist.
+func resolved(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) || path == filepath.Dir(path) {
+		return real, err
+	}
+	above, err := resolved(filepath.Dir(path))
+	return filepath.Join(above, filepath.Base(path)), err
 }
 
 // WriteBackup copies a data directory, or a checkpoint of one, which nobody changes

@@ -198,3 +198,140 @@ func TestNoServerOnHalfARestore(t *testing.T) {
 		t.Errorf("a server on what a killed restore left: %v", err)
 	}
 }
+
+// A storage that lost its last writes, or was set back, is refused beside a log that
+// has posts which it never granted an id for; a check says the same. A minute is not
+// held against it, since a backup copies the log later.
+func TestStorageOlderThanItsLog(t *testing.T) {
+	for _, c := range []struct {
+		lost    time.Duration
+		refused bool
+	}{{30 * time.Second, false}, {2 * time.Minute, true}} {
+		now, dir := time.Now().Add(-time.Hour), filepath.Join(t.TempDir(), "data")
+		set := openSet(t, dir, &now)
+		set.post(t, &now)
+		set.relay(t, false)
+		old, err := set.Checkpoint(t.Context(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(c.lost)
+		set.post(t, &now)
+		set.relay(t, false)
+		storage := filepath.Join(dir, storageFolder)
+		for _, err := range []error{set.Close(), os.RemoveAll(storage), os.Rename(filepath.Join(old, storageFolder), storage)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		lines, _ := checked(t, dir)
+		if found := len(lines) == 1 && strings.Contains(lines[0], "storage lost what was written after"); found != c.refused {
+			t.Errorf("%v lost: a check found %q", c.lost, lines)
+		}
+		config, o := DefaultConfig(), options()
+		config.DataDir, o.Topics = dir, []eventlog.Topic{{Name: "posts", Partitions: 1}}
+		set, err = Open(t.Context(), config, o)
+		if refused := err != nil && strings.Contains(err.Error(), "is older than the log beside it"); refused != c.refused || !refused && err != nil {
+			t.Errorf("%v lost: opened with %v", c.lost, err)
+		}
+		if err == nil {
+			if err := set.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Remove(filepath.Join(dir, identityFile)); err != nil {
+			t.Fatal(err)
+		}
+		if lines, _ := checked(t, dir); !strings.Contains(strings.Join(lines, "\n"), "identity: the file identity is missing") {
+			t.Errorf("without its identity: %q", lines)
+		}
+	}
+}
+
+// A post that comes into the log between the copies of a backup, after an hour in which
+// storage granted nothing, is not taken for one that storage lost.
+func TestBackupAfterAnIdleHour(t *testing.T) {
+	now, dir := time.Now().Add(-2*time.Hour), filepath.Join(t.TempDir(), "data")
+	set := openSet(t, dir, &now)
+	set.post(t, &now)
+	now = now.Add(time.Hour)
+	second := set.checkpoints[1].make
+	set.checkpoints[1].make = func(ctx context.Context, to string) error {
+		set.post(t, &now)
+		set.relay(t, false)
+		return second(ctx, to)
+	}
+	folder, err := set.Checkpoint(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines, _ := checked(t, folder); len(lines) > 0 {
+		t.Errorf("found %q", lines)
+	}
+}
+
+// What a restore that was killed at its very beginning leaves is no new data directory.
+func TestNoServerOnABegunRestore(t *testing.T) {
+	config := DefaultConfig()
+	config.DataDir = t.TempDir()
+	mkdir(t, filepath.Join(config.DataDir, restoreFolder))
+	if _, err := Open(t.Context(), config, options()); err == nil || !strings.Contains(err.Error(), "did not come to its end") {
+		t.Errorf("opened with %v", err)
+	}
+}
+
+// A restore that finds another's data, after it has looked and before it has the lock,
+// leaves it alone; and links hide nothing from either command.
+func TestPlacesOfCopies(t *testing.T) {
+	now, dir, to := time.Now(), filepath.Join(t.TempDir(), "data"), t.TempDir()
+	set := openSet(t, dir, &now)
+	set.post(t, &now)
+	if err := set.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// The folder of an engine may be a link to another disk.
+	moved := filepath.Join(t.TempDir(), "storage")
+	link := func(to, from string) {
+		t.Helper()
+		if err := os.Symlink(to, from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(filepath.Join(dir, storageFolder), moved); err != nil {
+		t.Fatal(err)
+	}
+	link(moved, filepath.Join(dir, storageFolder))
+	none, backup := func(int64) {}, filepath.Join(to, "b")
+	if _, err := WriteBackup(t.Context(), dir, backup, now, none, func(string) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if lines, c := checked(t, backup); len(lines) > 0 || c.Posts != 1 {
+		t.Errorf("behind a link: %+v, %q", c, lines)
+	}
+
+	link(dir, filepath.Join(to, "in"))
+	link(to, filepath.Join(to, "out"))
+	t.Chdir(mkdir(t, filepath.Join(to, "here")))
+	for target, want := range map[string]string{
+		filepath.Join(to, "in", "b2"): "is inside the data directory", filepath.Join(to, "link"): "is a link", ".": "this runs in",
+		"/dev/shm": "is where a disk is mounted", filepath.Join(to, "new"): "",
+	} {
+		if want == "is a link" {
+			link(mkdir(t, filepath.Join(to, "empty")), target)
+		}
+		if entries, err := os.ReadDir(target); target == "/dev/shm" && (err != nil || len(entries) > 0) {
+			continue // not here
+		}
+		if err := CheckTarget(dir, target); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("a backup to %s: %v, want %q", target, err, want)
+		}
+	}
+	b, err := ReadBackup(backup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = Restore(t.Context(), b, backup, filepath.Join(to, "out", "b", "r"), now, none, func(string) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "is inside the backup") {
+		t.Errorf("a restore into the backup: %v", err)
+	}
+}

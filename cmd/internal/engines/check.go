@@ -3,7 +3,9 @@ package engines
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"skein/fanout/eventlog"
 	embeddedlog "skein/fanout/eventlog/embedded"
@@ -54,7 +56,12 @@ func Check(ctx context.Context, dir string, o CheckOptions) (c Contents, err err
 		return c, err
 	}
 	store, err := embeddedstorage.Check(ctx, filepath.Join(dir, storageFolder), embeddedstorage.CheckOptions{
-		Found: o.Found, Step: o.Step,
+		Found: o.Found, Step: o.Step, Logged: log.Posts(),
+		Token: func(key []byte) {
+			if known, err := os.ReadFile(filepath.Join(dir, identityFile)); err != nil || strings.TrimSpace(string(known)) != identityOf(key) {
+				o.Found("identity", fmt.Sprintf("the file %s is missing, or that of another storage than this one", identityFile))
+			}
+		},
 		Relayed: func(r feed.Ref) {
 			if log.Lacks(o.Key(r.Author), r.Post) {
 				o.Found("event", fmt.Sprintf("post %d of user %d is neither in the outbox nor in the log: it was not pushed to anybody", r.Post, r.Author))

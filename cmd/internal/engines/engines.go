@@ -3,18 +3,23 @@ package engines
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 
 	"skein/fanout/eventlog"
+	embeddedlog "skein/fanout/eventlog/embedded"
 	"skein/feed"
 	"skein/storage"
+	embeddedstorage "skein/storage/embedded"
 	"skein/timeline"
 )
 
 // Options is what all engines share.
 type Options struct {
-	// Topics of the event log.
+	// Topics of the event log. Each post comes into the first.
 	Topics []eventlog.Topic
 	Clock  feed.Clock
 	Logger *slog.Logger
@@ -39,6 +44,9 @@ type Set struct {
 	// checkpoints make copies of the embedded engines, in the order in which
 	// that is sound; see the package comment.
 	checkpoints []checkpoint
+	// What is embedded, nil else.
+	localStorage *embeddedstorage.Store
+	localLog     *embeddedlog.Log
 }
 
 const (
@@ -72,16 +80,24 @@ func (s *Set) open(ctx context.Context, c Config, o Options) error {
 	if err := s.openLog(ctx, c, o); err != nil {
 		return err
 	}
+	if err := s.checkTail(ctx, c.DataDir); err != nil {
+		return err
+	}
 	return s.openTimelines(ctx, c, o)
 }
 
 // hold takes the data directory until Close.
 func (s *Set) hold(dir string) error {
 	held, err := lock(dir)
-	if err == nil {
-		opened(s, held)
+	if err != nil {
+		return err
 	}
-	return err
+	opened(s, held)
+	// The lock was free, so no restore is under way.
+	if _, err := os.Lstat(filepath.Join(dir, restoreFolder)); err == nil {
+		return fmt.Errorf("a restore to %s did not come to its end; remove all of %s (rm -r) and restore again", dir, dir)
+	}
+	return nil
 }
 
 // opened puts engine onto the stack of what Close closes.

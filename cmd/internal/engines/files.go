@@ -15,7 +15,7 @@ import (
 // rel is the path below dir. The identity comes last.
 func eachFile(dir string, visit func(rel string, folder bool) error) error {
 	for _, name := range []string{storageFolder, logFolder} {
-		err := filepath.WalkDir(filepath.Join(dir, name), func(path string, entry fs.DirEntry, err error) error {
+		err := filepath.WalkDir(throughLink(dir, name), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				return err
 			}
@@ -33,6 +33,12 @@ func eachFile(dir string, visit func(rel string, folder bool) error) error {
 		}
 	}
 	return visit(identityFile, false)
+}
+
+// throughLink is a folder in dir as a walk needs it, which does not follow a link at its
+// root: with a separator at the end it is what the link leads to.
+func throughLink(dir, name string) string {
+	return filepath.Join(dir, name) + string(filepath.Separator)
 }
 
 // copyData copies the engines' folders and the identity, never by links: damage to
@@ -123,7 +129,7 @@ func writeSynced(path string, content []byte) error {
 // DataBytes is how many bytes a copy of a data directory will have.
 func DataBytes(dir string) (sum int64) {
 	for _, name := range []string{storageFolder, logFolder} {
-		_ = filepath.WalkDir(filepath.Join(dir, name), func(_ string, entry fs.DirEntry, err error) error {
+		_ = filepath.WalkDir(throughLink(dir, name), func(_ string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
 				return nil // who copies will say
 			}

@@ -10,6 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+
+	embeddedstorage "skein/storage/embedded"
 )
 
 // identityFile holds the fingerprint of the storage for which the data directory
@@ -25,8 +28,7 @@ func checkIdentity(ctx context.Context, local store, dir string) error {
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(append([]byte("skein identity "), key...))
-	id := hex.EncodeToString(sum[:16])
+	id := identityOf(key)
 	path := filepath.Join(dir, identityFile)
 	known, err := os.ReadFile(path)
 	switch {
@@ -37,6 +39,36 @@ func checkIdentity(ctx context.Context, local store, dir string) error {
 	case strings.TrimSpace(string(known)) != id:
 		return fmt.Errorf("%s in %s is not the storage that was here before: it was removed or replaced. Restore it from a copy, or move all of %s away to begin an empty one",
 			storageFolder, dir, dir)
+	}
+	return nil
+}
+
+// identityOf is the identity of the storage that has this token key.
+func identityOf(key []byte) string {
+	sum := sha256.Sum256(append([]byte("skein identity "), key...))
+	return hex.EncodeToString(sum[:16])
+}
+
+// lastPosts is how many records at the end of each partition are held against storage.
+const lastPosts = 64
+
+// checkTail compares storage with the event log, where both are embedded: a storage
+// whose last writes were lost, or that is an old copy, looks by itself like one after a
+// crash.
+func (s *Set) checkTail(ctx context.Context, dir string) error {
+	if s.localStorage == nil || s.localLog == nil {
+		return nil
+	}
+	posts, err := s.localLog.LastPosts(ctx, s.topic, lastPosts)
+	if err != nil {
+		return err
+	}
+	until := s.localStorage.GrantedUntil()
+	for _, post := range posts {
+		if post.Time().After(until.Add(embeddedstorage.MaxUngranted)) {
+			return fmt.Errorf("%s in %s is older than the log beside it: it lost what was written after %s. Keep a copy of it, then restore the latest backup: skein restore BACKUP --data-dir DIR",
+				storageFolder, dir, until.UTC().Format(time.RFC3339))
+		}
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (s *Set) openStore(ctx context.Context, url string, c Config, o Options) (s
 	if err != nil {
 		return nil, err
 	}
-	opened(s, local)
+	s.localStorage = opened(s, local)
 	s.checkpoints = append(s.checkpoints, checkpoint{storageFolder, local.Checkpoint})
 	return local, checkIdentity(ctx, local, c.DataDir)
 }
@@ -71,7 +71,8 @@ func (s *Set) openLog(ctx context.Context, c Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	s.Log = opened(s, log)
+	s.localLog = opened(s, log)
+	s.Log = log
 	s.checkpoints = append(s.checkpoints, checkpoint{logFolder, log.Checkpoint})
 	return nil
 }

@@ -17,6 +17,8 @@ import (
 // restoreFolder, in the data directory, holds what was copied until it is verified.
 const restoreFolder = "restore" + partial
 
+const wantsEmpty = "a restore wants a new or empty --data-dir (of one that was killed, remove all that it left)"
+
 // ReadBackup returns what is known of the backup in a folder.
 func ReadBackup(folder string) (b Backup, err error) {
 	text, err := os.ReadFile(filepath.Join(folder, backupFile))
@@ -41,17 +43,24 @@ func Restore(ctx context.Context, b Backup, from, dir string, now time.Time, ste
 		return fmt.Errorf("the backup is of %s and this machine's clock says %s: set it right, or ids may be given twice",
 			b.Time.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
-	if err := checkEmpty(dir, "a restore wants a new or empty --data-dir (of one that was killed, remove all that it left)"); err != nil {
+	if err := checkEmpty(dir, wantsEmpty); err != nil {
 		return err
+	}
+	if within(from, dir) {
+		return fmt.Errorf("%s is inside the backup %s; restore to another folder", dir, from)
 	}
 	_, err = os.Lstat(dir)
 	made := errors.Is(err, fs.ErrNotExist)
-	if err := makeFolders(dir, restoreFolder); err != nil {
+	if err := makeFolders(dir, "."); err != nil {
 		return err
 	}
 	held, err := lock(dir)
 	if err != nil {
 		return err
+	}
+	// Another restore may have been faster, and what it made is not ours to remove.
+	if err := checkEmpty(dir, wantsEmpty, lockFile); err != nil {
+		return errors.Join(err, held.Close())
 	}
 	defer func() {
 		if err != nil {
@@ -62,6 +71,9 @@ func Restore(ctx context.Context, b Backup, from, dir string, now time.Time, ste
 		}
 		err = errors.Join(err, held.Close())
 	}()
+	if err := makeFolders(dir, restoreFolder); err != nil {
+		return err
+	}
 	if err := copyIdentity(from, dir); err != nil {
 		return fmt.Errorf("cannot restore: %w", err)
 	}

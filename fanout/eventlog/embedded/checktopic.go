@@ -3,6 +3,7 @@ package embedded
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"time"
@@ -203,6 +204,20 @@ func (w *window) add(r eventlog.Record) {
 	} else {
 		w.posts[w.next], w.times[w.next] = r.Post, r.AppendTime.UnixNano()
 		w.next = (w.next + 1) % windowPosts
+	}
+}
+
+// Posts are those that are remembered of the origin's partitions, the last hundred
+// thousand of each.
+func (c *Checked) Posts() iter.Seq[feed.PostID] {
+	return func(yield func(feed.PostID) bool) {
+		for _, w := range c.windows {
+			for _, post := range w.posts {
+				if post.Valid() && !yield(post) {
+					return
+				}
+			}
+		}
 	}
 }
 

@@ -32,6 +32,32 @@ func (l *Log) Read(ctx context.Context, topic string, partition int, offset int6
 	return l.read(t, partition, max(offset, 0), head, limit)
 }
 
+// LastPosts returns the posts of the last records of each partition of a topic, each of
+// them at most.
+func (l *Log) LastPosts(ctx context.Context, topic string, each int) ([]feed.PostID, error) {
+	t, leave, err := l.enter(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	var posts []feed.PostID
+	for partition := range t.tails {
+		t.mu.Lock()
+		floor, head := t.mu.partitions[partition].floor, t.mu.partitions[partition].head
+		t.mu.Unlock()
+		records, err := l.read(t, partition, max(floor, head-int64(each)), head, each)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range records {
+			if r.Post.Valid() {
+				posts = append(posts, r.Post)
+			}
+		}
+	}
+	return posts, nil
+}
+
 // read returns the records from offset from up to head (exclusive), in order.
 func (l *Log) read(t *topic, partition int, from, head int64, limit int) ([]eventlog.Record, error) {
 	if limit < 1 {
