@@ -58,7 +58,7 @@ func (c Comparison) Table(w io.Writer) error {
 	for _, t := range c.tables() {
 		t.write(&b)
 	}
-	_, err := w.Write(b.Bytes())
+	_, err := w.Write(printable(b.Bytes()))
 	return err
 }
 

@@ -37,6 +37,7 @@ func TestReadRefuses(t *testing.T) {
 		"words.json":  {"no report", "is not a report"},
 		"other.json":  {`{"schema": "skein.bench/v1"}`, `"skein.bench/v1"`},
 		"older.json":  {`{}`, "schema"},
+		"empty.json":  {`{"schema": "skein.report/v1"}`, "nothing is in it"},
 		"number.json": {`{"schema": "skein.report/v1", "series": 7}`, "series"},
 	} {
 		path := filepath.Join(dir, name)

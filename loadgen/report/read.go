@@ -43,5 +43,8 @@ func Read(path string) (*Report, error) {
 	if r.Schema != Schema {
 		return nil, fmt.Errorf("%s is not a report that this loadgen reads: its schema is %q, not %q", path, r.Schema, Schema)
 	}
+	if r.Workload == "" || len(r.Figures) == 0 {
+		return nil, fmt.Errorf("%s is not a report of a run: nothing is in it", path)
+	}
 	return r, nil
 }

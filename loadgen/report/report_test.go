@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"math"
 	"math/rand/v2"
@@ -118,6 +119,19 @@ func TestTableGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, name, b.Bytes())
+	}
+}
+
+// A report may come from anywhere: its words do not move a terminal's cursor.
+func TestTableIsPrintable(t *testing.T) {
+	r := sample()
+	r.Workload, r.Checks[1].Examples = "\x1b[31mred", []string{"a\rb\u009bc"}
+	var table, both strings.Builder
+	if err := errors.Join(r.Table(&table), Comparison{A: r, B: r, NameA: "\x1b]0;x\a"}.Table(&both)); err != nil {
+		t.Fatal(err)
+	}
+	if said := table.String() + both.String(); strings.ContainsAny(said, "\x1b\r\a\u009b") || !strings.Contains(said, "red") {
+		t.Errorf("%q", said)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 )
 
 // promises are the contract of a home timeline in three words each, for those
@@ -42,8 +43,19 @@ func (r *Report) Table(w io.Writer) error {
 		fmt.Fprintf(&b, "  %s\n", note)
 	}
 	fmt.Fprintf(&b, "\nVerdict: %s\n", r.verdict())
-	_, err := w.Write(b.Bytes())
+	_, err := w.Write(printable(b.Bytes()))
 	return err
+}
+
+// printable is a text without what moves a terminal's cursor: a report may come from
+// anywhere.
+func printable(text []byte) []byte {
+	return bytes.Map(func(r rune) rune {
+		if r != '\n' && unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 // String is the graph in a line.
