@@ -17,7 +17,9 @@
 //     events commute, and handling one again changes nothing (F1). The lower bound
 //     of a record that stands between the two is about the first time.
 //   - A post made in between may be in the log's copy and not in storage's. Its id is
-//     delivered, or read as pulled, and reads drop what storage does not have.
+//     delivered, or read as pulled, and reads drop what storage does not have. It lies
+//     little beyond the last grant that storage's copy knows, as a copy begins with one:
+//     so storage that lost its last writes, which Open refuses, is told from a copy.
 //
 // # Why a restored backup keeps the contracts
 //
