@@ -59,8 +59,8 @@ func All() []Row {
 		deliverRedis{deliver{users: 100_000, follows: 1_000_000, celebrities: 2, share: 0.05, entries: 800, posts: 5_000}},
 		million{on: onServers, followers: 1_000_000, entries: 50, target: 3.5},
 		homeReads{on: onRedis, users: 20_000, follows: 800_000, celebrities: 5, share: 0.6, posts: 100_000, clients: 64, target: 0.4},
-		entryBytesRedis{timelines: 2_000, entries: timelineCap},
-		readsIn{viewers: 2_000, follows: 200, authors: 80_000, posts: 2_000_000, clients: 64},
+		entryBytesRedis{timelines: 500, entries: timelineCap},
+		readsIn{viewers: 2_000, follows: 200, authors: 150_000, posts: 3_000_000, clients: 64},
 		createPosts{on: onServers, users: 10_000, follows: 200_000, clients: 64},
 		lagServers{users: 10_000, follows: 400_000, posts: 200_000, clients: 64, reads: 5},
 	}
