@@ -21,8 +21,9 @@ type fleet struct {
 	seed uint64
 }
 
-// The sizes of each fleet.
-const apiServers, workers = 2, 2
+// size is how many API servers, and how many workers, the intact fleet has; the
+// broken ones have one of each.
+const size = 2
 
 // running returns the fleet of a flaw, all of whose processes run.
 func running(t *testing.T, flaw string) *fleet {
@@ -65,10 +66,12 @@ func newFleet(t *testing.T, name, flaw string) *fleet {
 // addresses, as behind a service's name.
 func (f *fleet) complete(t *testing.T) {
 	t.Helper()
-	f.apis = replace(f.apis, apiServers, func(last *process) *process { return f.startSkein(t, "api", last) })
+	startAPI := func(last *process) *process { return f.startSkein(t, "api", last) }
 	if f.flaw == "" {
-		f.workers = replace(f.workers, workers, func(last *process) *process { return f.startSkein(t, "worker", last) })
+		f.apis = replace(f.apis, size, startAPI)
+		f.workers = replace(f.workers, size, func(last *process) *process { return f.startSkein(t, "worker", last) })
 	} else {
+		f.apis = replace(f.apis, 1, startAPI)
 		f.workers = replace(f.workers, 1, func(*process) *process { return f.startBroken(t) })
 	}
 }
