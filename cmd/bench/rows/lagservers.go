@@ -98,7 +98,7 @@ func (r lagServers) fill(ctx context.Context, town *spike) (err error) {
 }
 
 // probes is how often it is tried out what is sustained; the first is for warm-up.
-const probes = 3
+const probes = 2
 
 // sustained is how many posts a second are posted and delivered, each with its
 // reads, when clients call as fast as they are answered. The time that deliveries
