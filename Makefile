@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/.tools:$(PATH)
 VERSION := $(or $(shell git --git-dir=.git describe --tags --always --dirty 2>/dev/null),unknown)
 
 # Packages in which goroutines meet, and whose short tests are fast.
-RACE := ./feed/... ./storage/... ./timeline/... ./fanout/... ./loadgen/... ./cmd/skein/...
+RACE := ./feed/... ./storage/... ./timeline/... ./fanout/... ./loadgen/... ./cmd/skein ./cmd/skein/terminal
 
 .PHONY: help build demo bench test test-embedded check generate baseline tools clean lint fulltest race
 
@@ -69,8 +69,10 @@ lint: tools
 	go vet ./...
 	staticcheck ./...
 
+# The failures of whole fleets have the machine to themselves.
 fulltest: tools
-	go test -count=1 -vet=off -timeout 9m ./...
+	go test -count=1 -vet=off -timeout 9m $$(go list ./... | grep -v /servertest)
+	go test -count=1 -vet=off -timeout 9m ./cmd/skein/servertest
 
 # Pebble checks its invariants under the race detector, so short tests only.
 race:

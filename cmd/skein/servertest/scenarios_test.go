@@ -93,7 +93,7 @@ func TestKafkaIsAway(t *testing.T) {
 // they must; nothing acknowledged is lost (W2).
 func TestPostgresRestarts(t *testing.T) {
 	longOnly(t)
-	scenario{duration: 16 * time.Second, pushed: 0.5, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
+	scenario{duration: 22 * time.Second, pushed: 0.5, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
 		must(t, ours.postgres.Stop(t.Context()))
 		loads[0].fleet.wantReady(t, "posts", "graph")
 		must(t, ours.postgres.Start(t.Context()))
