@@ -77,7 +77,7 @@ fulltest: tools
 # Pebble checks its invariants under the race detector, so short tests only.
 race:
 	@cc=$$(go env CC); if command -v $${cc%% *} >/dev/null; then \
-		set -x; CGO_ENABLED=1 go test -race -short -count=1 -vet=off -timeout 9m $(RACE); \
+		set -x; CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -race -short -count=1 -vet=off -timeout 9m $(RACE); \
 	elif [ "$${CI:-}" = true ]; then \
 		echo "FAIL race detector: no C compiler ($$cc), and CI=true"; exit 1; \
 	else \

@@ -129,9 +129,6 @@ func never() bool { return false }
 // agree. The data that a kill -9 under load leaves is sound, too, and copied without a
 // server.
 func TestBackupUnderLoad(t *testing.T) {
-	if testing.Short() {
-		t.Skip("copies and checks of stores under load; run without -short")
-	}
 	dir, to := filepath.Join(t.TempDir(), "data"), t.TempDir()
 	server := serve(t, dir)
 	c := newCircle(t, dialAll(t, server))

@@ -76,6 +76,8 @@ func (p *process) exit(t *testing.T) (code int, stderr string) {
 	case <-p.ended:
 		return p.ProcessState.ExitCode(), p.stderr.String()
 	case <-time.After(patience):
+		_ = p.Process.Signal(syscall.SIGQUIT) // its goroutines, in what it said
+		<-p.ended
 		t.Fatalf("%v did not end", p.Args)
 		return 0, ""
 	}
