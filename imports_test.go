@@ -37,7 +37,7 @@ var (
 // drivers says in which implementation each driver may appear, beside
 // cmd/bench and below (rule 4).
 var drivers = map[string][]string{
-	"github.com/cockroachdb/pebble": {"storage/embedded", "fanout/eventlog/embedded"},
+	"github.com/cockroachdb/pebble": {"storage/embedded", "fanout/eventlog/embedded", "internal/readonly"},
 	"github.com/jackc/pgx":          {"storage/postgres"},
 	"github.com/gocql/gocql":        {"storage/cassandra"},
 	"github.com/redis/go-redis":     {"timeline/redis"},
@@ -61,6 +61,8 @@ var rooms = append([]room{
 	// Tests of loadgen start a whole skein beside it.
 	{path: "loadgen/...", rule: 5, sees: []string{"loadgen/...", "proto/feed/v1"}, tests: []string{"..."}},
 	{path: "proto/...", rule: 5},
+	// What the offline checks of both embedded engines need of their driver.
+	{path: "internal/readonly", rule: 4},
 
 	// The commands put everything together. As gRPC clients of the API (post,
 	// read, a health check) they may use its types, never those of events.
@@ -88,7 +90,11 @@ func implementers() []room {
 	var rooms []room
 	for _, path := range slices.Concat(suites, implementations) {
 		parent := path[:strings.LastIndexByte(path, '/')]
-		rooms = append(rooms, room{path: path + "/...", rule: 2, sees: []string{parent, path + "/..."}, tests: append(slices.Clone(suites), "deploy/local/servers")})
+		sees := []string{parent, path + "/..."}
+		if strings.HasSuffix(path, "/embedded") {
+			sees = append(sees, "internal/readonly")
+		}
+		rooms = append(rooms, room{path: path + "/...", rule: 2, sees: sees, tests: append(slices.Clone(suites), "deploy/local/servers")})
 	}
 	return rooms
 }

@@ -3,9 +3,12 @@ package fanout_test
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"skein/fanout/eventlog"
 	"skein/feed"
@@ -345,6 +348,50 @@ func TestLogDown(t *testing.T) {
 	r.eventually("the top reaches the post and stays", func() bool { return topOf(f, 0) == id })
 	r.log.down.Store(false)
 	r.eventually("it is delivered", func() bool { return r.missing(id, viewers) == 0 && topOf(f, 0) > id })
+}
+
+// F7: while the log is away, its lanes are not a number, neither empty nor as they
+// were, and the outbox counts what piles up.
+func TestBacklogWhileTheLogIsAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	metrics := prometheus.NewRegistry()
+	r.registerer = metrics
+	r.followers(author, 1)
+	lanes := func() map[string]float64 {
+		families, err := metrics.Gather()
+		must(t, err)
+		backlog := map[string]float64{}
+		for _, family := range families {
+			for _, m := range family.GetMetric() {
+				if family.GetName() == "skein_lane_backlog" {
+					backlog[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
+				}
+			}
+		}
+		return backlog
+	}
+	f, _ := r.start()
+	r.log.down.Store(true)
+	r.log.mute.Store(true)
+	r.post(author)
+	r.post(author)
+	f.Wake()
+	r.eventually("two posts wait in the outbox, and nobody knows what the lanes hold", func() bool {
+		l := lanes()
+		return l["outbox"] == 2 && math.IsNaN(l["small"]) && math.IsNaN(l["large"]) && math.IsNaN(l["bulk"]) && math.IsNaN(l["parked"])
+	})
+	r.log.down.Store(false)
+	r.log.mute.Store(false)
+	f.Wake()
+	r.eventually("all lanes are empty again", func() bool {
+		for _, records := range lanes() {
+			if records != 0 {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // Trap "the log that forgets": lost records begin a new life, in which no old

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,9 @@ type metrics struct {
 	backlog                     *prometheus.GaugeVec
 	lag                         *prometheus.HistogramVec
 }
+
+// outbox is the lane ahead of all others: what the log does not have yet.
+const outbox = "outbox"
 
 // laneNames are the topics as users see them.
 var laneNames = map[string]string{
@@ -46,7 +50,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		retries: vec("skein_batch_retries_total", "Batches handled again after a failure, by lane.", "lane"),
 		tiers:   vec("skein_tier_changes_total", "Authors who changed tier, by the tier that they got.", "tier"),
 		backlog: f.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "skein_lane_backlog", Help: "Records that wait or are in work, by lane.",
+			Name: "skein_lane_backlog", Help: "Records that wait or are in work, by lane; NaN while it cannot be asked.",
 		}, []string{"lane"}),
 		lag: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "skein_lane_lag_seconds",
@@ -54,11 +58,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 20),
 		}, []string{"lane"}),
 	}
-	for topic, name := range laneNames { // present from the start, at zero
-		m.pending(topic, 0)
+	for _, name := range laneNames { // present from the start, at zero
+		m.pending(name, 0, nil)
 		m.lag.WithLabelValues(name)
 	}
-	m.outbox(0)
+	m.pending(outbox, 0, nil)
 	return m
 }
 
@@ -68,13 +72,14 @@ func (m *metrics) count(o timeline.Outcome) {
 	m.misses.Add(float64(o.Misses))
 }
 
-func (m *metrics) pending(topic string, count int64) {
-	m.backlog.WithLabelValues(laneNames[topic]).Set(float64(count))
-}
-
-// outbox is the lane ahead of all others: what the log does not have yet.
-func (m *metrics) outbox(count int64) {
-	m.backlog.WithLabelValues("outbox").Set(float64(count))
+// pending tells the backlog of a lane. One that cannot be asked is not a number: it is
+// neither empty nor what it was.
+func (m *metrics) pending(lane string, count int64, err error) {
+	backlog := float64(count)
+	if err != nil {
+		backlog = math.NaN()
+	}
+	m.backlog.WithLabelValues(lane).Set(backlog)
 }
 
 // observe measures the lag of records that are done.

@@ -61,6 +61,12 @@ func (p *progress) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if err != nil {
+			p.measureOutbox(ctx)
+			for _, topic := range flow {
+				p.metrics.pending(laneNames[topic], 0, err)
+			}
+		}
 		if err != nil && !failing {
 			p.cfg.Logger.Warn("cannot tell how far delivery got; readers pull what is newer than they know", "err", err)
 		}
@@ -89,7 +95,7 @@ func (p *progress) refresh(ctx context.Context) error {
 	for _, pending := range parked {
 		count += pending.Count
 	}
-	p.metrics.pending(topicParked, count)
+	p.metrics.pending(laneNames[topicParked], count, nil)
 	if view.aside, err = p.aside.refresh(ctx); err != nil {
 		return err
 	}
@@ -123,9 +129,7 @@ func (p *progress) lowAfter(ctx context.Context, last string) (feed.PostID, erro
 		return 0, fmt.Errorf("ask the outbox: %w", err)
 	}
 	low = min(low, oldest)
-	if waiting, err := p.cfg.Posts.CountEvents(ctx); err == nil {
-		p.metrics.outbox(waiting)
-	}
+	p.measureOutbox(ctx)
 	for _, topic := range flow {
 		pending, err := p.cfg.Log.Pending(ctx, group, topic)
 		if err != nil {
@@ -136,10 +140,16 @@ func (p *progress) lowAfter(ctx context.Context, last string) (feed.PostID, erro
 			low = min(low, p.Low)
 			count += p.Count
 		}
-		p.metrics.pending(topic, count)
+		p.metrics.pending(laneNames[topic], count, nil)
 		if topic == last {
 			break
 		}
 	}
 	return low, nil
+}
+
+// measureOutbox tells what the log does not have yet, which piles up while it is away.
+func (p *progress) measureOutbox(ctx context.Context) {
+	waiting, err := p.cfg.Posts.CountEvents(ctx)
+	p.metrics.pending(outbox, waiting, err)
 }

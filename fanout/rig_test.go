@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"skein/fanout"
@@ -34,6 +35,8 @@ type rig struct {
 	timelines *testTimelines
 	ids       *feed.IDs
 	tiers     *storage.TierCopy
+	// registerer takes the metrics; nil for none.
+	registerer prometheus.Registerer
 }
 
 func newRig(t *testing.T) *rig {
@@ -66,7 +69,7 @@ func (r *rig) start() (*fanout.Fanout, func()) {
 	r.Helper()
 	f, err := fanout.New(fanout.Config{
 		Posts: r.store, Graph: r.store, Timelines: r.timelines, Log: r.log, Tiers: r.tiers,
-		Logger: slog.New(slog.DiscardHandler),
+		Logger: slog.New(slog.DiscardHandler), Registerer: r.registerer,
 	})
 	must(r.T, err)
 	must(r.T, f.Start())
@@ -228,6 +231,7 @@ func (s *testTimelines) fail(shards ...int) {
 type testLog struct {
 	eventlog.Log
 	down atomic.Bool
+	mute atomic.Bool // does not tell what is pending
 	gap  atomic.Bool
 	// appended holds the keys and partitions of what was appended, by topic.
 	mu       sync.Mutex
@@ -245,6 +249,13 @@ func (l *testLog) Append(ctx context.Context, topic string, records ...eventlog.
 	l.appended[topic] = append(l.appended[topic], records...)
 	l.mu.Unlock()
 	return l.Log.Append(ctx, topic, records...)
+}
+
+func (l *testLog) Pending(ctx context.Context, group, topic string) ([]eventlog.Pending, error) {
+	if l.mute.Load() {
+		return nil, feed.Unavailable("ask the log", context.DeadlineExceeded)
+	}
+	return l.Log.Pending(ctx, group, topic)
 }
 
 func (l *testLog) records(topic string) []eventlog.Record {

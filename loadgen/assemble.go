@@ -92,7 +92,7 @@ func (r *run) figures(before, after scrape) []report.Figure {
 		{Name: "deliveries_per_second", Value: deliveryRate, Unit: "1/s"},
 		{Name: "delivery_repeats", Value: after.since(before, "skein_delivery_repeats_total")},
 		{Name: "delivery_misses", Value: after.since(before, "skein_delivery_misses_total")},
-		{Name: "lane_backlog", Value: after.known("skein_lane_backlog")},
+		{Name: "lane_backlog", Value: after.waiting()},
 		{Name: "viewers_checked", Value: count(r.checked.Load())},
 		{Name: "pairs_checked", Value: count(r.pairs.Load())},
 		{Name: "pairs_pushed", Value: count(r.pushed.Load())},

@@ -3,6 +3,7 @@ package loadgen
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"time"
@@ -14,11 +15,14 @@ import (
 // scrapeWithin bounds the reading of all servers' metrics.
 const scrapeWithin = 5 * time.Second
 
+// laneBacklog is the metric that each server tells of the log that all share.
+const laneBacklog = "skein_lane_backlog"
+
 // scrape is what the servers' metrics said at one moment, summed over servers.
 // A metric that is not there is not in sums.
 type scrape struct {
 	sums    map[string]float64
-	backlog map[string]float64 // of each lane
+	backlog map[string]float64 // of each lane, NaN where unknown: the largest that any server told
 	engines map[string]string  // labels of skein_build_info
 }
 
@@ -88,13 +92,32 @@ func (s *scrape) add(name string, family *dto.MetricFamily) {
 		}
 		// At most one of these is there.
 		v := m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue()
-		s.sums[name] += v
-		if name == "skein_lane_backlog" {
-			for _, label := range m.GetLabel() { // it has one, the lane
-				s.backlog[label.GetValue()] += v
+		if name != laneBacklog {
+			s.sums[name] += v
+			continue
+		}
+		for _, label := range m.GetLabel() { // it has one, the lane
+			lane := label.GetValue()
+			if known, ok := s.backlog[lane]; !ok || math.IsNaN(known) || v > known {
+				s.backlog[lane] = v
 			}
 		}
 	}
+}
+
+// waiting returns the records in all lanes, nil if a lane is not known.
+func (s scrape) waiting() *float64 {
+	if len(s.backlog) == 0 {
+		return nil
+	}
+	sum := 0.0
+	for _, records := range s.backlog {
+		sum += records
+	}
+	if math.IsNaN(sum) {
+		return nil
+	}
+	return &sum
 }
 
 // known returns the sum of a metric, nil if it is not known.

@@ -3,6 +3,7 @@ package loadgen
 import (
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -100,7 +101,7 @@ func backlogLines(looks []look, began oracle.Moment) []report.Line {
 		line := report.Line{Name: lane}
 		for _, l := range looks {
 			p := report.Point{At: (l.at - began).Seconds()}
-			if records, ok := l.backlog[lane]; ok {
+			if records, ok := l.backlog[lane]; ok && !math.IsNaN(records) {
 				p.Value = &records
 			}
 			line.Points = append(line.Points, p)

@@ -13,13 +13,6 @@ type Draft struct {
 	RequestID string
 }
 
-// Range is a span of one author's posts: ids from First, inclusive, to Before,
-// exclusive.
-type Range struct {
-	Author        feed.UserID
-	First, Before feed.PostID
-}
-
 // Posts keeps posts.
 type Posts interface {
 	feed.Granter

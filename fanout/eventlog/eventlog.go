@@ -32,8 +32,8 @@ type Record struct {
 	// Post is the post concerned; 0 for none.
 	Post feed.PostID
 	// Low is a lower bound of the posts of this record and of every record
-	// that will ever be appended to its partition after it. Appenders state
-	// it; the log believes them.
+	// that will be appended to its partition after it, but for repeats of what
+	// was appended before. Appenders state it; the log believes them.
 	Low feed.PostID
 	// Partition, Offset and AppendTime are set by the log. Offsets of a
 	// partition rise, and mostly by one.
@@ -83,8 +83,9 @@ type Partition interface {
 
 	// Commit says that every record below offset is done, and lasts. Never
 	// backwards: a lower one than before is ignored. After the context of
-	// Consume has ended it still works until handle returns; after a
-	// revocation it does not.
+	// Consume has ended it still works until handle returns. After a
+	// revocation it may work until handle returns, and fails with ErrRevoked
+	// from when another member has the partition.
 	Commit(ctx context.Context, offset int64) error
 }
 

@@ -129,15 +129,19 @@ func (s *scan) open(ctx context.Context) (err error) {
 func (s *scan) load(ctx context.Context) (err error) {
 	if s.stored, err = s.timelines.Read(ctx, s.query); err != nil {
 		s.stored = timeline.Page{}
-		return s.degrade(err)
+		return s.degrade(ctx, err)
 	}
 	return nil
 }
 
-// degrade goes on without the store of timelines, if not too many pages do.
-func (s *scan) degrade(cause error) error {
+// degrade goes on without the store of timelines, if not too many pages do and the
+// reader still waits: who went away is no failure of the store.
+func (s *scan) degrade(ctx context.Context, cause error) error {
 	if s.degraded {
 		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	s.log.Warn("the store of timelines cannot be asked; pulling from storage", "err", cause)
 	s.metrics.degraded.Inc()
@@ -171,7 +175,7 @@ func (s *scan) revive(ctx context.Context) error {
 	}
 	if err := s.rebuild(ctx, s.viewer); err != nil {
 		if errors.Is(err, errNotStored) {
-			return s.degrade(err)
+			return s.degrade(ctx, err)
 		}
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"skein/feed"
+	"skein/internal/readonly"
 )
 
 // CheckOptions says whom a check tells what. One goroutine calls them all; nil
@@ -103,7 +104,7 @@ func openReadOnly(dir string, fs vfs.FS) (*pebble.DB, error) {
 	cache := pebble.NewCache(64 << 20)
 	defer cache.Unref()
 	return openPebble(dir, &pebble.Options{
-		FS: readOnlyFS{fs}, ReadOnly: true, ErrorIfNotExists: true,
+		FS: readonly.FS(fs), ReadOnly: true, ErrorIfNotExists: true,
 		Logger: pebbleLog{quiet}, Cache: cache, Merger: sumMerger,
 	})
 }
@@ -130,11 +131,18 @@ type checker struct {
 	ctx      context.Context
 	contents Contents
 
-	until [feed.Nodes]int64 // by node: before what time ids can have been given
-	rows  int64             // since the last Step
-	torn  map[byte]bool     // tables that could not be read to their end
-	// unread are the files, or reasons, that were reported as unreadable.
-	unread map[string]bool
+	until  [feed.Nodes]int64 // by node: before what time ids can have been given
+	rows   int64             // since the last Step
+	torn   map[byte]bool     // tables that could not be read to their end
+	damage readonly.Damage
+}
+
+// unreadable reports what Pebble cannot read, once for each file or reason.
+func (c *checker) unreadable(where string, err error) {
+	c.contents.Incomplete = true
+	if line, first := c.damage.Say(where, err); first {
+		c.found(kindUnreadable, "%s", line)
+	}
 }
 
 // guarded runs the check and closes the store. Pebble may panic over damage.

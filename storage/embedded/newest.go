@@ -28,7 +28,7 @@ func (s *Store) Newest(ctx context.Context, ranges []storage.Range, limit int) (
 	if limit <= 0 || len(ranges) == 0 {
 		return nil, nil
 	}
-	top, err := s.newest(disjoint(ranges), limit)
+	top, err := s.newest(storage.Disjoint(ranges), limit)
 	if err != nil {
 		return nil, translate(doing, err)
 	}
@@ -66,28 +66,6 @@ func (s *Store) newest(ranges []storage.Range, limit int) (top oldestFirst, err 
 		}
 	}
 	return top, nil
-}
-
-// disjoint sorts ranges by author and joins those that overlap, so that no post
-// is found twice. It leaves its argument alone.
-func disjoint(ranges []storage.Range) []storage.Range {
-	sorted := slices.Clone(ranges)
-	slices.SortFunc(sorted, func(a, b storage.Range) int {
-		return cmp.Or(cmp.Compare(uint64(a.Author), uint64(b.Author)), cmp.Compare(a.First, b.First))
-	})
-	joined := sorted[:0]
-	for _, r := range sorted {
-		r.First = max(r.First, 1)
-		if r.First >= r.Before {
-			continue
-		}
-		if n := len(joined); n > 0 && joined[n-1].Author == r.Author && r.First <= joined[n-1].Before {
-			joined[n-1].Before = max(joined[n-1].Before, r.Before)
-			continue
-		}
-		joined = append(joined, r)
-	}
-	return joined
 }
 
 // oldestFirst is a heap with the oldest post on top.

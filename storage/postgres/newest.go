@@ -45,7 +45,7 @@ func (s *Store) Newest(ctx context.Context, ranges []storage.Range, limit int) (
 		return nil, nil
 	}
 	var top []feed.Ref
-	rest := disjoint(ranges)
+	rest := storage.Disjoint(ranges)
 	each := min(limit, fewest+2*limit/max(1, len(rest)))
 	for len(rest) > 0 {
 		found, last, err := s.newestOfEach(ctx, rest, each)
@@ -105,26 +105,4 @@ func remaining(ranges []storage.Range, last []feed.PostID, bound feed.PostID) []
 		}
 	}
 	return rest
-}
-
-// disjoint sorts ranges by author and joins those that overlap, so that no post
-// is found twice. It leaves its argument alone.
-func disjoint(ranges []storage.Range) []storage.Range {
-	sorted := slices.Clone(ranges)
-	slices.SortFunc(sorted, func(a, b storage.Range) int {
-		return cmp.Or(cmp.Compare(a.Author, b.Author), cmp.Compare(a.First, b.First))
-	})
-	joined := sorted[:0]
-	for _, r := range sorted {
-		r.First = max(r.First, 1)
-		if r.First >= r.Before {
-			continue
-		}
-		if n := len(joined); n > 0 && joined[n-1].Author == r.Author && r.First <= joined[n-1].Before {
-			joined[n-1].Before = max(joined[n-1].Before, r.Before)
-			continue
-		}
-		joined = append(joined, r)
-	}
-	return joined
 }

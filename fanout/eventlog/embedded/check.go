@@ -13,6 +13,7 @@ import (
 
 	"skein/fanout/eventlog"
 	"skein/feed"
+	"skein/internal/readonly"
 )
 
 // CheckOptions says what a check must know of what the records mean, and whom it
@@ -88,7 +89,7 @@ func openReadOnly(dir string, fs vfs.FS, f *fate) (db *pebble.DB, err error) {
 		}
 	}()
 	return pebble.Open(dir, &pebble.Options{
-		FS: readOnlyFS{fs}, ReadOnly: true, ErrorIfNotExists: true, CacheSize: 32 << 20, Logger: f,
+		FS: readonly.FS(fs), ReadOnly: true, ErrorIfNotExists: true, CacheSize: 32 << 20, Logger: f,
 	})
 }
 
@@ -109,8 +110,7 @@ type checker struct {
 	db      *pebble.DB
 	checked Checked
 	records int64 // since the last Step
-	// unread are the files, or reasons, that were reported as unreadable.
-	unread map[string]bool
+	damage  readonly.Damage
 	// behind holds posts that stand behind a record which promised that none so
 	// old would follow, with what to say if nothing excuses it.
 	behind map[feed.PostID]string
@@ -120,6 +120,14 @@ type checker struct {
 
 func (c *checker) found(kind, format string, args ...any) {
 	c.Found(kind, fmt.Sprintf(format, args...))
+}
+
+// unreadable reports what Pebble cannot read, once for each file or reason.
+func (c *checker) unreadable(where string, err error) {
+	c.checked.Incomplete = true
+	if line, first := c.damage.Say(where, err); first {
+		c.found(kindUnreadable, "%s", line)
+	}
 }
 
 // guarded runs the check and closes the store. Pebble may panic over damage.

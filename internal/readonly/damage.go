@@ -1,4 +1,4 @@
-package embedded
+package readonly
 
 import (
 	"fmt"
@@ -8,23 +8,26 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// unreadable reports what Pebble cannot read, once for each file or reason: one
-// damaged file is met from many sides, and one line of it is enough. where is used the
-// first time.
-func (c *checker) unreadable(where string, err error) {
-	c.checked.Incomplete = true
+// Damage remembers what could not be read. One damaged file is met from many sides,
+// and one line of it is enough. The zero value is ready; it is not safe for concurrent
+// use.
+type Damage struct{ said map[string]bool }
+
+// Say returns an error of Pebble in one line that begins with where it was met, and
+// whether it is the first of its file or, if it names none, of its words.
+func (d *Damage) Say(where string, err error) (line string, first bool) {
 	file, said := inOneLine(err)
 	if file == "" {
 		file = said
 	}
-	if c.unread[file] {
-		return
+	if d.said[file] {
+		return "", false
 	}
-	if c.unread == nil {
-		c.unread = map[string]bool{}
+	if d.said == nil {
+		d.said = map[string]bool{}
 	}
-	c.unread[file] = true
-	c.found(kindUnreadable, "%s: %s", where, said)
+	d.said[file] = true
+	return where + ": " + said, true
 }
 
 // inOneLine is what Pebble says, without what it adds for its own developers, and the
