@@ -14,13 +14,14 @@ import (
 // deliverChunks handles the chunks of a topic: it lists the followers of each
 // where the edges are committed, and delivers to those who have a timeline.
 func (f *Fanout) deliverChunks(topic string) func(context.Context, []eventlog.Record) error {
+	turns := make(chan struct{}, f.cfg.Heavy) // holds one for each chunk of this lane in work, or next
 	return func(ctx context.Context, records []eventlog.Record) error {
 		for _, r := range records {
 			c, err := decodeChunk(r)
 			if err != nil {
 				err = f.putAside(ctx, topic, r, err)
 			} else {
-				err = f.deliverChunk(ctx, c)
+				err = f.deliverChunk(ctx, turns, c)
 			}
 			if err != nil {
 				return err
@@ -37,18 +38,34 @@ func (f *Fanout) deliverChunks(topic string) func(context.Context, []eventlog.Re
 const rest = time.Millisecond
 
 // deliverChunk works on one chunk when it is its turn, and then leaves its processor
-// to others (F3).
-func (f *Fanout) deliverChunk(ctx context.Context, c chunk) error {
-	select {
-	case f.heavy <- struct{}{}:
-		defer func() { <-f.heavy }()
-	case <-ctx.Done():
-		return ctx.Err()
+// to others (F3). What is in work is bounded for both lanes of chunks together. But
+// only those whose lane gives them a turn wait for it: so a chunk of the large lane
+// waits for about one of bulk, not for one of each partition of bulk.
+func (f *Fanout) deliverChunk(ctx context.Context, turns chan struct{}, c chunk) error {
+	done, err := take(ctx, turns)
+	if err != nil {
+		return err
 	}
+	defer done()
 	defer time.Sleep(rest)
+	worked, err := take(ctx, f.heavy)
+	if err != nil {
+		return err
+	}
+	defer worked()
 	return f.eachPage(ctx, c.Author, c.hashes, func(page []feed.UserID) error {
 		return f.deliver(ctx, []timeline.Delivery{{Post: c.Post, Viewers: page}})
 	})
+}
+
+// take waits for room in a channel that counts, and returns how to give it back.
+func take(ctx context.Context, room chan struct{}) (giveBack func(), err error) {
+	select {
+	case room <- struct{}{}:
+		return func() { <-room }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // deliverWhole writes the entries of one post and parks nothing: it fails when a
