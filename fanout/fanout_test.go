@@ -5,7 +5,10 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -234,6 +237,47 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	}
 	close(release)
 	r.eventually("the top passes both", func() bool { return topOf(f, 0) > few })
+}
+
+// F3: a chunk of the large lane waits for the chunk that is in work and at most one
+// more, however many partitions have chunks of bulk.
+func TestLargeDoesNotQueueBehindBulk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.heavy = 1
+		r.settings(policy.Push, 1)
+		r.follow(author, 100_001)
+		r.follow(author+1, 1_001)
+		var mu sync.Mutex
+		var order []feed.PostID // of chunks as they are delivered
+		delivered := func() []feed.PostID {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(order)
+		}
+		proceed := make(chan struct{})
+		hook := func(d []timeline.Delivery) error {
+			mu.Lock()
+			order = append(order, d[0].Post)
+			mu.Unlock()
+			<-proceed
+			return nil
+		}
+		r.timelines.hook.Store(&hook)
+		f, _ := r.start()
+		r.post(author)
+		f.Wake()
+		synctest.Wait() // one chunk is in work, and every other partition has one
+		large := r.post(author + 1)
+		f.Wake()
+		synctest.Wait()
+		before := len(delivered())
+		close(proceed)
+		r.eventually("the large post is delivered", func() bool { return slices.Contains(delivered(), large) })
+		if n := slices.Index(delivered(), large) - before; n > 1 {
+			t.Errorf("%d chunks of bulk went before the large post's", n)
+		}
+	})
 }
 
 // F5: what cannot be handled is set aside with its post, stops nobody, and is

@@ -35,8 +35,9 @@ type rig struct {
 	timelines *testTimelines
 	ids       *feed.IDs
 	tiers     *storage.TierCopy
-	// registerer takes the metrics; nil for none.
+	// registerer takes the metrics; nil for none. heavy is Config.Heavy.
 	registerer prometheus.Registerer
+	heavy      int
 }
 
 func newRig(t *testing.T) *rig {
@@ -69,7 +70,7 @@ func (r *rig) start() (*fanout.Fanout, func()) {
 	r.Helper()
 	f, err := fanout.New(fanout.Config{
 		Posts: r.store, Graph: r.store, Timelines: r.timelines, Log: r.log, Tiers: r.tiers,
-		Logger: slog.New(slog.DiscardHandler), Registerer: r.registerer,
+		Logger: slog.New(slog.DiscardHandler), Registerer: r.registerer, Heavy: r.heavy,
 	})
 	must(r.T, err)
 	must(r.T, f.Start())
@@ -95,6 +96,16 @@ func asideOf(f *fanout.Fanout) []feed.Ref {
 // followers makes viewers 1 to n follow author, each with a live timeline.
 func (r *rig) followers(author feed.UserID, n int) []feed.UserID {
 	r.Helper()
+	viewers := r.follow(author, n)
+	for _, v := range viewers {
+		r.build(v)
+	}
+	return viewers
+}
+
+// follow makes viewers 1 to n follow author.
+func (r *rig) follow(author feed.UserID, n int) []feed.UserID {
+	r.Helper()
 	var edges []feed.Follow
 	viewers := make([]feed.UserID, n)
 	for i := range n {
@@ -104,9 +115,6 @@ func (r *rig) followers(author feed.UserID, n int) []feed.UserID {
 	for part := range slices.Chunk(edges, storage.MaxImport) {
 		_, err := r.store.ImportFollows(context.Background(), part)
 		must(r.T, err)
-	}
-	for _, v := range viewers {
-		r.build(v)
 	}
 	return viewers
 }

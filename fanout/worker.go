@@ -11,43 +11,53 @@ import (
 	"skein/timeline"
 )
 
-// deliverChunks handles the chunks of a topic: it lists the followers of each
-// where the edges are committed, and delivers to those who have a timeline.
-func (f *Fanout) deliverChunks(topic string) func(context.Context, []eventlog.Record) error {
-	turns := make(chan struct{}, f.cfg.Heavy) // holds one for each chunk of this lane in work, or next
-	return func(ctx context.Context, records []eventlog.Record) error {
-		for _, r := range records {
-			c, err := decodeChunk(r)
-			if err != nil {
-				err = f.putAside(ctx, topic, r, err)
-			} else {
-				err = f.deliverChunk(ctx, turns, c)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
-// rest is how long a worker pauses after a chunk, which takes about as long. A
-// worker that merely yields is scheduled again at once, without a look at what is
+// rest is how long a worker of bulk pauses after a chunk, which takes about as long.
+// A worker that merely yields is scheduled again at once, without a look at what is
 // stranded elsewhere: goroutines in the queue of a processor whose thread waits for
 // the disk are found only by a processor that has nothing to do, or after 10 ms.
 const rest = time.Millisecond
 
-// deliverChunk works on one chunk when it is its turn, and then leaves its processor
-// to others (F3). What is in work is bounded for both lanes of chunks together. But
-// only those whose lane gives them a turn wait for it: so a chunk of the large lane
-// waits for about one of bulk, not for one of each partition of bulk.
-func (f *Fanout) deliverChunk(ctx context.Context, turns chan struct{}, c chunk) error {
-	done, err := take(ctx, turns)
+// chunkLane handles the chunks of a lane: it lists the followers of each where the
+// edges are committed, delivers to those who have a timeline, and rests.
+//
+// What is in work is bounded for both lanes of chunks together (F3). But a lane lets
+// only so many of its workers wait for that: so a chunk of the large lane waits for
+// about one of bulk, not for one of each partition of bulk.
+type chunkLane struct {
+	*Fanout
+	topic string
+	turns chan struct{} // holds one for each worker that waits for work, works or rests
+	rest  time.Duration
+}
+
+func (f *Fanout) chunkLane(topic string, rest time.Duration) *chunkLane {
+	return &chunkLane{Fanout: f, topic: topic, turns: make(chan struct{}, f.cfg.Heavy), rest: rest}
+}
+
+func (l *chunkLane) handle(ctx context.Context, records []eventlog.Record) error {
+	for _, r := range records {
+		if err := l.handleRecord(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *chunkLane) handleRecord(ctx context.Context, r eventlog.Record) error {
+	c, err := decodeChunk(r)
+	if err != nil {
+		return l.putAside(ctx, l.topic, r, err)
+	}
+	rested, err := take(ctx, l.turns)
 	if err != nil {
 		return err
 	}
-	defer done()
-	defer time.Sleep(rest)
+	defer rested()
+	defer time.Sleep(l.rest)
+	return l.deliverChunk(ctx, c)
+}
+
+func (f *Fanout) deliverChunk(ctx context.Context, c chunk) error {
 	worked, err := take(ctx, f.heavy)
 	if err != nil {
 		return err
