@@ -58,10 +58,11 @@ type Config struct {
 	Logger *slog.Logger
 	// Registerer takes the metrics; none are registered by default.
 	Registerer prometheus.Registerer
-	// Heavy bounds the chunks worked on at once, large and bulk together: half
-	// of GOMAXPROCS by default, so that a post to millions leaves processors to
-	// readers and to small posts. Where engines are servers, and a worker
-	// mostly waits for them, more is right.
+	// Heavy bounds the chunks of bulk worked on at once, and half of it, but at
+	// least one, those of the large lane. It is half of GOMAXPROCS by default, so
+	// that a post to millions leaves processors to readers and to small posts.
+	// Where engines are servers, and a worker mostly waits for them, more is
+	// right.
 	Heavy int
 	// NoRelay and NoWork say what this process leaves to others.
 	NoRelay, NoWork bool
@@ -74,7 +75,6 @@ type Fanout struct {
 	metrics  *metrics
 	progress *progress
 	wake     chan struct{} // capacity 1: an event waits in the outbox
-	heavy    chan struct{} // holds one for each chunk in work
 
 	// fetching ends when Stop is called, working when Stop's context ends.
 	fetching, working          context.Context
@@ -96,7 +96,7 @@ func New(cfg Config) (*Fanout, error) {
 	if cfg.Heavy <= 0 {
 		cfg.Heavy = max(1, runtime.GOMAXPROCS(0)/2)
 	}
-	f := &Fanout{cfg: cfg, wake: make(chan struct{}, 1), heavy: make(chan struct{}, cfg.Heavy)}
+	f := &Fanout{cfg: cfg, wake: make(chan struct{}, 1)}
 	f.metrics = newMetrics(cfg.Registerer)
 	f.progress = newProgress(cfg, f.metrics)
 	f.fetching, f.stopFetching = context.WithCancel(context.Background())

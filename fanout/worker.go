@@ -18,20 +18,18 @@ import (
 const rest = time.Millisecond
 
 // chunkLane handles the chunks of a lane: it lists the followers of each where the
-// edges are committed, delivers to those who have a timeline, and rests.
-//
-// What is in work is bounded for both lanes of chunks together (F3). But a lane lets
-// only so many of its workers wait for that: so a chunk of the large lane waits for
-// about one of bulk, not for one of each partition of bulk.
+// edges are committed, delivers to those who have a timeline, and rests. It bounds how
+// many chunks are in work, so that processors are left to others; each lane for itself,
+// so that none waits for another (F3).
 type chunkLane struct {
 	*Fanout
 	topic string
-	turns chan struct{} // holds one for each worker that waits for work, works or rests
+	turns chan struct{} // holds one for each worker that works or rests
 	rest  time.Duration
 }
 
-func (f *Fanout) chunkLane(topic string, rest time.Duration) *chunkLane {
-	return &chunkLane{Fanout: f, topic: topic, turns: make(chan struct{}, f.cfg.Heavy), rest: rest}
+func (f *Fanout) chunkLane(topic string, atOnce int, rest time.Duration) *chunkLane {
+	return &chunkLane{Fanout: f, topic: topic, turns: make(chan struct{}, max(1, atOnce)), rest: rest}
 }
 
 func (l *chunkLane) handle(ctx context.Context, records []eventlog.Record) error {
@@ -48,34 +46,16 @@ func (l *chunkLane) handleRecord(ctx context.Context, r eventlog.Record) error {
 	if err != nil {
 		return l.putAside(ctx, l.topic, r, err)
 	}
-	rested, err := take(ctx, l.turns)
-	if err != nil {
-		return err
-	}
-	defer rested()
-	defer time.Sleep(l.rest)
-	return l.deliverChunk(ctx, c)
-}
-
-func (f *Fanout) deliverChunk(ctx context.Context, c chunk) error {
-	worked, err := take(ctx, f.heavy)
-	if err != nil {
-		return err
-	}
-	defer worked()
-	return f.eachPage(ctx, c.Author, c.hashes, func(page []feed.UserID) error {
-		return f.deliver(ctx, []timeline.Delivery{{Post: c.Post, Viewers: page}})
-	})
-}
-
-// take waits for room in a channel that counts, and returns how to give it back.
-func take(ctx context.Context, room chan struct{}) (giveBack func(), err error) {
 	select {
-	case room <- struct{}{}:
-		return func() { <-room }, nil
+	case l.turns <- struct{}{}:
+		defer func() { <-l.turns }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
+	defer time.Sleep(l.rest)
+	return l.eachPage(ctx, c.Author, c.hashes, func(page []feed.UserID) error {
+		return l.deliver(ctx, []timeline.Delivery{{Post: c.Post, Viewers: page}})
+	})
 }
 
 // deliverWhole writes the entries of one post and parks nothing: it fails when a

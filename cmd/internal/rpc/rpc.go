@@ -27,6 +27,10 @@ const (
 	maxMessage = 512 << 10
 	// maxStreams bounds the calls of one connection that are read at once.
 	maxStreams = 250
+	// streamWorkers is how many goroutines wait for calls. What they save is the
+	// growth of a new goroutine's stack, 7 % of a read; calls beyond them get a
+	// goroutine each.
+	streamWorkers = 64
 )
 
 // apiPrefix begins the names of our own services and their methods.
@@ -64,6 +68,7 @@ func New(config Config, api API, registry prometheus.Registerer, log *slog.Logge
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.NumStreamWorkers(streamWorkers),
 	)
 	api.Register(rpc)
 	status := health.NewServer()
