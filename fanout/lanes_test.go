@@ -1,0 +1,130 @@
+package fanout_test
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"skein/feed"
+	"skein/feed/policy"
+	"skein/timeline"
+)
+
+// F3: while chunks of a post to many hang, a post to few is delivered.
+func TestLanesDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.settings(policy.Push, 1)
+	r.followers(author, 5_000)
+	viewers := r.followers(author+1, 10)
+	release := make(chan struct{})
+	hook := func(d []timeline.Delivery) error {
+		if len(d[0].Viewers) > 1_000 {
+			<-release
+		}
+		return nil
+	}
+	r.timelines.hook.Store(&hook)
+	f, _ := r.start()
+	many := r.post(author)
+	f.Wake()
+	r.eventually("it is cut", func() bool { return len(r.log.records("chunks-large")) > 0 })
+	few := r.post(author + 1)
+	f.Wake()
+	r.eventually("the post to few is delivered", func() bool { return r.missing(few, viewers) == 0 })
+	if topOf(f, 0) > many {
+		t.Errorf("the top %d has passed the post %d that hangs", topOf(f, 0), many)
+	}
+	close(release)
+	r.eventually("the top passes both", func() bool { return topOf(f, 0) > few })
+}
+
+// F3: of bulk, one chunk is in work at once if so configured, and a chunk of the large
+// lane does not wait for it.
+func TestLargeDoesNotWaitForBulk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.heavy = 1
+		r.settings(policy.Push, 1)
+		r.follow(author, 100_001)
+		r.follow(author+1, 1_001)
+		var mu sync.Mutex
+		var order []feed.PostID // of chunks as they are delivered
+		delivered := func() []feed.PostID {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(order)
+		}
+		proceed := make(chan struct{})
+		hook := func(d []timeline.Delivery) error {
+			mu.Lock()
+			order = append(order, d[0].Post)
+			mu.Unlock()
+			<-proceed
+			return nil
+		}
+		r.timelines.hook.Store(&hook)
+		f, _ := r.start()
+		r.post(author)
+		f.Wake()
+		synctest.Wait() // every partition has a chunk
+		if n := len(delivered()); n != 1 {
+			t.Errorf("%d chunks of bulk are in work", n)
+		}
+		large := r.post(author + 1)
+		f.Wake()
+		synctest.Wait()
+		if !slices.Contains(delivered(), large) {
+			t.Error("the large post waits for bulk")
+		}
+		close(proceed)
+	})
+}
+
+// F7: while the log is away, its lanes are not a number, neither empty nor as they
+// were, and the outbox counts what piles up.
+func TestBacklogWhileTheLogIsAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	metrics := prometheus.NewRegistry()
+	r.registerer = metrics
+	r.followers(author, 1)
+	lanes := func() map[string]float64 {
+		families, err := metrics.Gather()
+		must(t, err)
+		backlog := map[string]float64{}
+		for _, family := range families {
+			for _, m := range family.GetMetric() {
+				if family.GetName() == "skein_lane_backlog" {
+					backlog[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
+				}
+			}
+		}
+		return backlog
+	}
+	f, _ := r.start()
+	r.log.down.Store(true)
+	r.log.mute.Store(true)
+	r.post(author)
+	r.post(author)
+	f.Wake()
+	r.eventually("two posts wait in the outbox, and nobody knows what the lanes hold", func() bool {
+		l := lanes()
+		return l["outbox"] == 2 && math.IsNaN(l["small"]) && math.IsNaN(l["large"]) && math.IsNaN(l["bulk"]) && math.IsNaN(l["parked"])
+	})
+	r.log.down.Store(false)
+	r.log.mute.Store(false)
+	f.Wake()
+	r.eventually("all lanes are empty again", func() bool {
+		for _, records := range lanes() {
+			if records != 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
