@@ -54,8 +54,9 @@ func (r createPosts) Measure(ctx context.Context, b *Bench) (rows []report.Row, 
 	defer rival.close()
 	posting := posting{createPosts: r, service: service}
 	var backlogs []float64
+	costs := s.costs()
 	value, ceiling, err := b.alternate(ctx, r.name(), func() (float64, error) {
-		rate, err := closedLoop(ctx, r.clients, b.Phase, posting.post)
+		rate, err := costs.closedLoop(ctx, r.clients, b.Phase, posting.post)
 		if err != nil {
 			return 0, err
 		}
@@ -81,8 +82,8 @@ func (r createPosts) Measure(ctx context.Context, b *Bench) (rows []report.Row, 
 		Setup: report.Setup{
 			Users: r.users, PostBytes: len(text),
 			How: fmt.Sprintf("%d clients over %d gRPC connections on loopback, each post with an idempotency key; %s follows; "+
-				"relay and planner at work, %.0f events in the outbox at the end of a turn",
-				r.clients, connections, report.Count(int(g.Follows())), median(backlogs)),
+				"relay and planner at work, %.0f events in the outbox at the end of a turn; %v",
+				r.clients, connections, report.Count(int(g.Follows())), median(backlogs), costs),
 			LeftOut: "deliveries, as nobody has a live timeline; a network",
 		}.String(),
 	}}, nil

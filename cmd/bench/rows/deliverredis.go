@@ -54,9 +54,10 @@ func (r deliverRedis) Measure(ctx context.Context, b *Bench) (rows []report.Row,
 	defer func() { err = errors.Join(err, f.Stop(context.WithoutCancel(ctx))) }()
 
 	authors := drawAuthors(g, r.posts, byFollowers)
+	costs := s.costs()
 	audience, largest := audienceOf(g, authors)
 	value, ceiling, err := b.alternate(ctx, "deliveries_redis",
-		func() (float64, error) { return r.round(ctx, s, g, f, held, authors, audience) },
+		func() (float64, error) { return r.round(ctx, s, g, f, held, costs, authors, audience) },
 		func() (float64, error) { return rival.push(ctx, audience) })
 	if err != nil {
 		return nil, err
@@ -67,8 +68,8 @@ func (r deliverRedis) Measure(ctx context.Context, b *Bench) (rows []report.Row,
 		Setup: report.Setup{
 			Users: r.users, LiveTimelines: r.users, PostBytes: len(text),
 			How: fmt.Sprintf("%s posts wait in Kafka, then the planners go on: followers from PostgreSQL, entries to timelines of %d to %d entries in Redis, "+
-				"those that become longer are cut; %s follows; a post has %d followers on average, %s at most",
-				report.Count(r.posts), lengths[0], lengths[len(lengths)-1], report.Count(int(g.Follows())), audience/int64(r.posts), report.Count(largest)),
+				"those that become longer are cut; %s follows; a post has %d followers on average, %s at most; %v",
+				report.Count(r.posts), lengths[0], lengths[len(lengths)-1], report.Count(int(g.Follows())), audience/int64(r.posts), report.Count(largest), costs),
 			LeftOut: "writing posts, the outbox and the relay; reads meanwhile; followers without a live timeline; a network",
 		}.String(),
 	}}, nil
@@ -86,7 +87,7 @@ func spread(first, last int) []int {
 
 // round lets posts wait in the log, and then be delivered to audience followers in
 // all. It returns how many entries a second that gave.
-func (r deliverRedis) round(ctx context.Context, s *stores, g *graph.Graph, f *fanout.Fanout, held *held, authors []uint32, audience int64) (float64, error) {
+func (r deliverRedis) round(ctx context.Context, s *stores, g *graph.Graph, f *fanout.Fanout, held *held, costs *costs, authors []uint32, audience int64) (float64, error) {
 	release := held.hold()
 	defer release()
 	posts, err := s.write(ctx, userIDs(g, authors, 0))
@@ -98,12 +99,13 @@ func (r deliverRedis) round(ctx context.Context, s *stores, g *graph.Graph, f *f
 		return 0, err
 	}
 	reached := s.delivered.expect(audience)
-	begin := time.Now()
+	before, begin := costs.now(), time.Now()
 	release()
 	end, err := await(ctx, reached)
 	if err != nil {
 		return 0, err
 	}
+	costs.add(float64(s.delivered.appended()), before)
 	return float64(s.delivered.appended()) / end.Sub(begin).Seconds(), r.verify(ctx, s, g, posts)
 }
 

@@ -50,15 +50,16 @@ func (r homeReads) Measure(ctx context.Context, b *Bench) (rows []report.Row, er
 	}
 	defer func() { err = errors.Join(err, still.close()) }()
 
-	turn := func(e *endpoint) func() (float64, error) {
+	turn := func(e *endpoint, spent *costs) func() (float64, error) {
 		return func() (float64, error) {
-			return closedLoop(ctx, r.clients, b.Phase, func(ctx context.Context, client int) error {
+			return spent.closedLoop(ctx, r.clients, b.Phase, func(ctx context.Context, client int) error {
 				_, err := read(ctx, e, client, feed.UserID(rand.IntN(r.users)+1))
 				return err
 			})
 		}
 	}
-	value, ceiling, err := b.alternate(ctx, r.name(), turn(town.service.endpoint), turn(still))
+	costs := town.costs()
+	value, ceiling, err := b.alternate(ctx, r.name(), turn(town.service.endpoint, costs), turn(still, town.costs()))
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +72,8 @@ func (r homeReads) Measure(ctx context.Context, b *Bench) (rows []report.Row, er
 		Ceiling: &ceiling, CeilingName: new(fmt.Sprintf("the same server and clients with a constant reply of %s bytes", report.Count(proto.Size(reply)))),
 		Setup: report.Setup{
 			Users: r.users, LiveTimelines: town.viewers, PostBytes: len(text),
-			How: fmt.Sprintf("%s, %s follows, heavy-tailed; %d clients over %d gRPC connections on loopback, in a closed loop, viewers at random",
-				pages, report.Count(int(town.graph.Follows())), r.clients, connections),
+			How: fmt.Sprintf("%s, %s follows, heavy-tailed; %d clients over %d gRPC connections on loopback, in a closed loop, viewers at random; %v",
+				pages, report.Count(int(town.graph.Follows())), r.clients, connections, costs),
 			LeftOut: "posts and deliveries meanwhile; a network",
 		}.String(),
 	}}, nil

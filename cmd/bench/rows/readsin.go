@@ -46,8 +46,9 @@ func (r readsIn) Measure(ctx context.Context, b *Bench) (rows []report.Row, err 
 	if err := r.compare(ctx, service, rival); err != nil {
 		return nil, err
 	}
+	costs := s.costs()
 	value, ceiling, err := b.alternate(ctx, "reads_vs_postgres_in", func() (float64, error) {
-		return closedLoop(ctx, r.clients, b.Phase, func(ctx context.Context, client int) error {
+		return costs.closedLoop(ctx, r.clients, b.Phase, func(ctx context.Context, client int) error {
 			_, err := read(ctx, service.endpoint, client, r.someViewer())
 			return err
 		})
@@ -66,8 +67,8 @@ func (r readsIn) Measure(ctx context.Context, b *Bench) (rows []report.Row, err 
 		Setup: report.Setup{
 			Users: r.viewers + r.authors, LiveTimelines: r.viewers, PostBytes: len(text),
 			How: fmt.Sprintf("pages of %d whole posts; %s viewers follow %d of %s authors, drawn evenly, who wrote %s posts; "+
-				"%d clients in a closed loop, viewers at random; Skein over %d gRPC connections on loopback, with all its engines servers",
-				pageSize, report.Count(r.viewers), r.follows, report.Count(r.authors), report.Count(r.posts), r.clients, connections),
+				"%d clients in a closed loop, viewers at random; Skein over %d gRPC connections on loopback, with all its engines servers; %v",
+				pageSize, report.Count(r.viewers), r.follows, report.Count(r.authors), report.Count(r.posts), r.clients, connections, costs),
 			LeftOut: "posts and deliveries meanwhile; a network; on PostgreSQL's side a server in front of it, and whom the viewer follows, which the client knows",
 		}.String(),
 	}}, nil

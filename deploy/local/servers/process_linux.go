@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // attach makes command's process die with ours, or outlive it. Either way a
@@ -79,4 +80,18 @@ func memory(pid int) int64 {
 		}
 	}
 	return 0
+}
+
+// processorTime returns what a process and its children that ended have taken, 0 if it
+// is not known. The kernel counts in hundredths of a second, whatever its own clock.
+func processorTime(pid int) (sum time.Duration) {
+	fields := stat(pid)
+	if fields == nil {
+		return 0
+	}
+	for _, field := range fields[11:15] { // utime, stime, cutime, cstime
+		ticks, _ := strconv.ParseInt(field, 10, 64)
+		sum += time.Duration(ticks) * 10 * time.Millisecond
+	}
+	return sum
 }

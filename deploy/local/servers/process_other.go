@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // attach lets command's process outlive ours, or leaves it where a Ctrl-C
@@ -45,6 +46,9 @@ func memory(pid int) int64 {
 	kilobytes, _ := strconv.ParseInt(ps(pid, "rss="), 10, 64)
 	return kilobytes << 10
 }
+
+// processorTime is not known here.
+func processorTime(int) time.Duration { return 0 }
 
 func ps(pid int, what string) string {
 	out, _ := exec.Command("ps", "-o", what, "-p", strconv.Itoa(pid)).Output()

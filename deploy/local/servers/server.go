@@ -76,6 +76,16 @@ func (s *Server) Memory() int64 {
 	return sum
 }
 
+// CPU returns the processor time that the server and its children took since it was
+// started, those that ended included; 0 if that is not known.
+func (s *Server) CPU() time.Duration {
+	var sum time.Duration
+	for _, p := range s.state.Load().process.family() {
+		sum += processorTime(p.pid)
+	}
+	return sum
+}
+
 // Start starts a server that was stopped or killed, in the same folder and on
 // the same port, and returns when it answers. After an error it does not run.
 func (s *Server) Start(ctx context.Context) error { return s.start(ctx, true) }
