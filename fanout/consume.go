@@ -64,10 +64,10 @@ func (f *Fanout) handle(ctx context.Context, l lane, records []eventlog.Record) 
 			err = f.handleEach(l, records)
 		}
 		if err == nil {
-			err = f.cfg.Timelines.Barrier(f.working)
-		}
-		if err == nil {
-			return true
+			if err = f.cfg.Timelines.Barrier(f.working); err == nil {
+				return true
+			}
+			f.awaitTimelines(ctx)
 		}
 		f.metrics.retries.WithLabelValues(laneNames[l.topic]).Inc()
 		if ctx.Err() != nil || f.working.Err() != nil {
@@ -75,6 +75,18 @@ func (f *Fanout) handle(ctx context.Context, l lane, records []eventlog.Record) 
 		}
 		f.cfg.Logger.Warn("a batch failed; trying it again", "lane", l.topic,
 			"partition", records[0].Partition, "offset", records[0].Offset, "err", err)
+	}
+}
+
+// awaitTimelines waits until a barrier succeeds, or the context ends. The batch must
+// be repeated all the same, since what it delivered may be lost; but to repeat it while
+// the timelines are away would append its chunks and parked deliveries to the log each
+// time (F2, F4).
+func (f *Fanout) awaitTimelines(ctx context.Context) {
+	for pause := newPause(); ctx.Err() == nil && f.working.Err() == nil; pause.wait(ctx) {
+		if f.cfg.Timelines.Barrier(f.working) == nil {
+			return
+		}
 	}
 }
 

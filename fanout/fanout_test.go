@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -301,6 +302,34 @@ func TestAPanicIsSetAside(t *testing.T) {
 	next := r.post(author)
 	f.Wake()
 	r.eventually("the next post is delivered", func() bool { return r.missing(next, viewers) == 0 })
+}
+
+// The failure table, "timelines", F1, F2 and F4: while no barrier succeeds nothing is
+// committed, and what waits in the log does not grow by itself; once one does, the batch
+// is done again.
+func TestTimelinesAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	viewers := r.followers(author, 3_000)
+	r.timelines.away.Store(true)
+	r.timelines.fail(0)
+	f, _ := r.start()
+	id := r.post(author)
+	f.Wake()
+	tried := r.timelines.barriers.Load()
+	r.eventually("many barriers fail", func() bool { return r.timelines.barriers.Load() > tried+20 })
+	if n := len(r.log.records("chunks-large")) + len(r.log.records("parked")); n > 2 {
+		t.Errorf("meanwhile %d records of one post were appended to the log", n)
+	}
+	if pending, err := r.log.Pending(t.Context(), "fanout", "posts"); err != nil || !slices.ContainsFunc(pending, func(p eventlog.Pending) bool { return p.Count == 1 }) {
+		t.Errorf("the post was committed before the timelines had it: %v (%v)", pending, err)
+	}
+	r.timelines.fail()
+	r.timelines.away.Store(false)
+	r.eventually("it is delivered", func() bool { return r.missing(id, viewers) == 0 && topOf(f, 0) > id })
+	if r.timelines.repeats.Load() == 0 {
+		t.Error("what was delivered before the barrier was not done again")
+	}
 }
 
 // The failure table, "event log": posts are taken, delivery waits in storage, and

@@ -176,6 +176,7 @@ type testTimelines struct {
 	hook     atomic.Pointer[func([]timeline.Delivery) error]
 	repeats  atomic.Int64
 	barriers atomic.Int64
+	away     atomic.Bool // no barrier succeeds
 }
 
 func (s *testTimelines) Shards() int { return s.shards }
@@ -184,6 +185,9 @@ func (s *testTimelines) Shard(viewer feed.UserID) int { return int(viewer) % s.s
 
 func (s *testTimelines) Barrier(ctx context.Context) error {
 	s.barriers.Add(1)
+	if s.away.Load() {
+		return feed.Unavailable("wait for the timelines", context.DeadlineExceeded)
+	}
 	return s.Store.Barrier(ctx)
 }
 
