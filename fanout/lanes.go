@@ -27,7 +27,7 @@ func Topics() []eventlog.Topic {
 		{Name: topicLarge, Partitions: partitions},
 		{Name: topicBulk, Partitions: partitions},
 		{Name: topicParked, Partitions: partitions},
-		{Name: topicAside, Partitions: 1},
+		{Name: topicAside, Partitions: 1, Kept: true},
 	}
 }
 

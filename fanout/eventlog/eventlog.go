@@ -46,6 +46,8 @@ type Record struct {
 type Topic struct {
 	Name       string
 	Partitions int
+	// Kept topics lose nothing by age alone, however long nobody is done with it.
+	Kept bool
 }
 
 // Pending is what a group has not done of one partition.

@@ -41,8 +41,9 @@ type MigrateOptions struct {
 }
 
 // Migrate makes the topics that are missing, with all settings that matter
-// stated. Topics that exist are left as they are, and must have the right number
-// of partitions. It may run twice, and twice at once.
+// stated. Topics that exist are left as they are, but for the retention of those to be
+// kept, and must have the right number of partitions. It may run twice, and twice at
+// once.
 func Migrate(ctx context.Context, url string, topics []eventlog.Topic, opts MigrateOptions) error {
 	a, err := parseURL(url)
 	if err != nil {
@@ -69,6 +70,10 @@ func (l *Log) migrate(ctx context.Context, topics []eventlog.Topic, opts Migrate
 			missing, names = append(missing, t), append(names, t.Name)
 		} else if err := l.checkLayout(t, found[i]); err != nil {
 			return err
+		} else if t.Kept {
+			if err := l.keep(ctx, t); err != nil {
+				return err
+			}
 		}
 	}
 	if len(missing) == 0 {
@@ -97,13 +102,17 @@ func (l *Log) create(ctx context.Context, topics []eventlog.Topic, brokers int, 
 	}
 	request := &kafka.CreateTopicsRequest{}
 	for _, t := range topics {
+		retention := strconv.FormatInt(opts.Retention.Milliseconds(), 10)
+		if t.Kept {
+			retention = forever
+		}
 		request.Topics = append(request.Topics, kafka.TopicConfig{
 			Topic:             l.address.topic(t.Name),
 			NumPartitions:     t.Partitions,
 			ReplicationFactor: replicas,
 			ConfigEntries: []kafka.ConfigEntry{
 				{ConfigName: "cleanup.policy", ConfigValue: "delete"},
-				{ConfigName: "retention.ms", ConfigValue: strconv.FormatInt(opts.Retention.Milliseconds(), 10)},
+				{ConfigName: retentionTime, ConfigValue: retention},
 				{ConfigName: "retention.bytes", ConfigValue: "-1"},
 				{ConfigName: "min.insync.replicas", ConfigValue: strconv.Itoa(min(2, replicas))},
 				{ConfigName: "unclean.leader.election.enable", ConfigValue: "false"},
@@ -124,6 +133,32 @@ func (l *Log) create(ctx context.Context, topics []eventlog.Topic, brokers int, 
 		}
 		return nil
 	})
+}
+
+// keep makes a topic that exists keep its records for ever, and waits until every
+// broker that is asked says so.
+func (l *Log) keep(ctx context.Context, t eventlog.Topic) error {
+	name := l.address.topic(t.Name)
+	request := &kafka.IncrementalAlterConfigsRequest{Resources: []kafka.IncrementalAlterConfigsRequestResource{{
+		ResourceType: kafka.ResourceTypeTopic, ResourceName: name,
+		Configs: []kafka.IncrementalAlterConfigsRequestConfig{{Name: retentionTime, Value: forever}},
+	}}}
+	for pause := newPause(); ; pause.wait(ctx) {
+		settings, err := l.settings(ctx, []eventlog.Topic{t})
+		if err != nil || settings[name].config[retentionTime] == forever {
+			return err
+		}
+		err = l.ask(ctx, "set the retention of topic "+name, func(ctx context.Context) error {
+			res, err := l.client.IncrementalAlterConfigs(ctx, request)
+			if err != nil {
+				return err
+			}
+			return res.Resources[0].Error
+		})
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // awaitTopics waits until all topics are there with a leader each, as making

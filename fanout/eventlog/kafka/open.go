@@ -76,6 +76,10 @@ func (l *Log) load(ctx context.Context, topics []eventlog.Topic, opts Options) e
 		if s.compacted() {
 			return fmt.Errorf("topic %s in %v is compacted, which loses records: set its cleanup.policy to delete", l.address.topic(t.Name), l.address)
 		}
+		if t.Kept && s.config[retentionTime] != forever {
+			return fmt.Errorf("topic %s in %v forgets records by age (%s=%s), and must not; run: skein migrate",
+				l.address.topic(t.Name), l.address, retentionTime, s.config[retentionTime])
+		}
 		if why := s.weakness(); why != "" {
 			weak = append(weak, l.address.topic(t.Name)+" "+why)
 		}

@@ -94,6 +94,27 @@ func TestOpenChecksTopics(t *testing.T) {
 	refused(t, url, []eventlog.Topic{{Name: "none"}}, Options{}, "0 partitions")
 }
 
+// F5: a topic to be kept has no retention: it is made so, one that was made otherwise is
+// refused, and Migrate mends it.
+func TestKeptTopics(t *testing.T) {
+	url := brokers(t) + "/kept"
+	topic := eventlog.Topic{Name: "aside", Partitions: 1}
+	must(t, Migrate(t.Context(), url, []eventlog.Topic{topic}, MigrateOptions{Logger: quiet}))
+	topic.Kept = true
+	refused(t, url, []eventlog.Topic{topic}, Options{}, "kept.aside", "retention.ms", "skein migrate")
+	for range 2 { // mended, and left
+		must(t, Migrate(t.Context(), url, []eventlog.Topic{topic}, MigrateOptions{Logger: quiet}))
+		l, err := Open(t.Context(), url, []eventlog.Topic{topic}, Options{Logger: quiet})
+		must(t, err)
+		must(t, l.Close())
+	}
+	fresh := eventlog.Topic{Name: "fresh", Partitions: 1, Kept: true}
+	must(t, Migrate(t.Context(), url, []eventlog.Topic{fresh}, MigrateOptions{Logger: quiet}))
+	l, err := Open(t.Context(), url, []eventlog.Topic{fresh}, Options{Logger: quiet})
+	must(t, err)
+	must(t, l.Close())
+}
+
 // TestMigrateTwiceAtOnce: both succeed, and a third has nothing to do.
 func TestMigrateTwiceAtOnce(t *testing.T) {
 	t.Parallel()

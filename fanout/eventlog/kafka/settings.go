@@ -11,6 +11,12 @@ import (
 	"skein/fanout/eventlog"
 )
 
+// retentionTime is the setting for how long records are kept.
+const (
+	retentionTime = "retention.ms"
+	forever       = "-1"
+)
+
 // settings are what decides whether a topic keeps what it acknowledged.
 type settings struct {
 	brokers, replicas int
@@ -47,7 +53,7 @@ func (l *Log) settings(ctx context.Context, topics []eventlog.Topic) (map[string
 		request.Resources = append(request.Resources, kafka.DescribeConfigRequestResource{
 			ResourceType: kafka.ResourceTypeTopic,
 			ResourceName: l.address.topic(t.Name),
-			ConfigNames:  []string{"cleanup.policy", "min.insync.replicas", "unclean.leader.election.enable", "max.message.bytes"},
+			ConfigNames:  []string{"cleanup.policy", "min.insync.replicas", "unclean.leader.election.enable", "max.message.bytes", retentionTime},
 		})
 	}
 	all := map[string]settings{}
