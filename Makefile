@@ -18,7 +18,7 @@ VERSION := $(or $(shell git --git-dir=.git describe --tags --always --dirty 2>/d
 # Packages in which goroutines meet, and whose short tests are fast.
 RACE := ./feed/... ./storage/... ./timeline/... ./fanout/... ./loadgen/... ./cmd/skein ./cmd/skein/terminal
 
-.PHONY: help build demo bench test test-embedded check generate baseline tools clean lint fulltest race
+.PHONY: help build demo bench test test-embedded check generate baseline tools clean lint fulltest race passed
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,8 +35,7 @@ bench: ## measure: each figure beside its ceiling, into out/bench.json (ROW=name
 
 test: build lint ## everything: build, lint, all tests on all engines, race detector; under 20 minutes cold
 	go build -buildvcs=false -o bin/ ./deploy/local
-	bin/local with $(MAKE) --no-print-directory fulltest race
-	@echo "make test: all passed ($(VERSION))"
+	bin/local with $(MAKE) --no-print-directory fulltest race passed
 
 test-embedded: export SKEIN_TEST_ENGINES := none
 test-embedded: build lint fulltest race ## the part of it that needs no servers
@@ -73,6 +72,9 @@ lint: tools
 fulltest: tools
 	go test -count=1 -vet=off -timeout 9m $$(go list ./... | grep -v /servertest)
 	go test -count=1 -vet=off -timeout 9m ./cmd/skein/servertest
+
+passed:
+	@echo "make test: all passed ($(VERSION))"
 
 # Pebble checks its invariants under the race detector, so short tests only.
 race:

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -48,7 +49,7 @@ func startServer(ctx context.Context, skein, dir, role string, environ []string)
 	s := &server{exited: make(chan struct{})}
 	s.process = exec.Command(skein, "serve", "--role", role, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
 		"--data-dir", filepath.Join(dir, "data"), "--address-file", file)
-	s.process.Env = append(os.Environ(), environ...)
+	s.process.Env = withEnvironment(environ)
 	s.process.Stdout, s.process.Stderr = &s.output, &s.output
 	s.process.SysProcAttr = ownGroup()
 	if err := s.process.Start(); err != nil {
@@ -63,6 +64,13 @@ func startServer(ctx context.Context, skein, dir, role string, environ []string)
 		return nil, errors.Join(err, s.stop())
 	}
 	return s, nil
+}
+
+// withEnvironment is this process's environment without settings of skein, which may
+// name engines with real data, and with others instead.
+func withEnvironment(settings []string) []string {
+	ours := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SKEIN_") })
+	return append(ours, settings...)
 }
 
 // awaitAddresses waits for the file that the server writes once it serves.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 
@@ -34,7 +33,7 @@ func (s *site) start(ctx context.Context, kind string) error {
 		return err
 	}
 	migrate := exec.CommandContext(ctx, s.skein, "migrate")
-	migrate.Env = append(os.Environ(), environ...)
+	migrate.Env = withEnvironment(environ)
 	if said, err := migrate.CombinedOutput(); err != nil {
 		return fmt.Errorf("skein migrate: %w: %s", err, said)
 	}

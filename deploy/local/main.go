@@ -51,7 +51,14 @@ type program struct {
 }
 
 // missingError says which engines cannot be had; the others run.
-type missingError struct{ error }
+type missingError struct {
+	engines []error // one for each, with how to get it
+	of      int     // were asked for
+}
+
+func (e missingError) Error() string {
+	return fmt.Sprintf("%d of %d engines cannot be had on this machine", len(e.engines), e.of)
+}
 
 // run does what args say and returns the exit code.
 func (p *program) run(ctx context.Context, args []string) int {

@@ -79,7 +79,7 @@ func (p *program) up(ctx context.Context, names []string, noSync bool) error {
 		fmt.Fprintf(p.stderr, "MISSING %v\n", err)
 	}
 	if len(missing) > 0 {
-		return missingError{fmt.Errorf("%d of %d engines cannot be had on this machine", len(missing), len(names))}
+		return missingError{engines: missing, of: len(names)}
 	}
 	return nil
 }

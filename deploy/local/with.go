@@ -40,19 +40,21 @@ func (p *program) with(ctx context.Context, args []string) (err error) {
 	if p.dir, err = os.MkdirTemp("", "skein-engines-"); err != nil {
 		return err
 	}
+	var missing missingError
+	defer func() { // when all else has been said
+		for _, engine := range missing.engines {
+			fmt.Fprintf(p.stderr, "NOT TESTED: %v\n", engine)
+		}
+	}()
 	if len(names) > 0 {
 		defer func() { err = errors.Join(err, p.down(context.WithoutCancel(ctx), names, true)) }()
 		err = p.up(ctx, names, false)
 	}
-	missing, some := errors.AsType[missingError](err)
+	some := errors.As(err, &missing)
 	if err != nil && (!some || os.Getenv("CI") == "true") {
 		return err
 	}
-	err = p.runBeside(ctx, args)
-	if some {
-		fmt.Fprintf(p.stderr, "NOT TESTED: %v; see MISSING above for how to get them\n", missing)
-	}
-	return err
+	return p.runBeside(ctx, args)
 }
 
 // runBeside runs a command that finds the engines in its environment. When ctx ends

@@ -42,8 +42,10 @@ func TestWithoutEngines(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, &h.stderr)
 	}
 	lines := strings.Split(strings.TrimSpace(h.stderr.String()), "\n")
-	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "NOT TESTED") {
-		t.Errorf("the last line is %q", last)
+	for i, engine := range known {
+		if line := lines[len(lines)-len(known)+i]; !strings.HasPrefix(line, "NOT TESTED: "+engine) {
+			t.Errorf("of %s the last lines say %q", engine, line)
+		}
 	}
 	t.Setenv("CI", "true")
 	if code := h.run(t.Context(), "with", "echo", "it runs"); code != exitMissing || strings.Contains(h.stdout.String(), "it runs") {
