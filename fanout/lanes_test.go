@@ -128,3 +128,23 @@ func TestBacklogWhileTheLogIsAway(t *testing.T) {
 		return true
 	})
 }
+
+// F7: a post is on its way as soon as the relay is woken; no clock need pass.
+func TestWake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		viewers := r.followers(author, 3)
+		f, _ := r.start()
+		synctest.Wait()
+		id := r.post(author)
+		synctest.Wait()
+		if r.missing(id, viewers) == 0 {
+			t.Fatal("it was delivered before anybody woke the relay")
+		}
+		f.Wake()
+		synctest.Wait()
+		if n := r.missing(id, viewers); n > 0 {
+			t.Errorf("%d viewers wait for the sweep", n)
+		}
+	})
+}

@@ -296,6 +296,19 @@ func TestOtherListsPage(t *testing.T) {
 	}
 }
 
+// F7, trap "the relay that skips": a commit wakes the relay; its poll only sweeps up.
+func TestCreatePostWakesTheRelay(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.users(1)
+	before := r.fanout.woken.Load()
+	if _, err := r.CreatePost(t.Context(), &feedv1.CreatePostRequest{AuthorId: 1, Text: "honk"}); err != nil {
+		t.Fatal(err)
+	}
+	if r.fanout.woken.Load() == before {
+		t.Error("nobody was woken")
+	}
+}
+
 // W3: a retry with the same key is the same post, also after it was deleted; with
 // other content it is refused.
 func TestRetryIsTheSamePost(t *testing.T) {

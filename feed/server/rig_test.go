@@ -225,9 +225,10 @@ func (c *testClock) Add(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.n
 type testFanout struct {
 	top   atomic.Int64
 	aside atomic.Pointer[[]feed.Ref]
+	woken atomic.Int64
 }
 
-func (f *testFanout) Wake() {}
+func (f *testFanout) Wake() { f.woken.Add(1) }
 
 func (f *testFanout) Progress(int) (feed.PostID, []feed.Ref) {
 	if aside := f.aside.Load(); aside != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"skein/fanout/eventlog/kafka"
+	"skein/feed/policy"
 	"skein/storage/postgres"
 )
 
@@ -34,7 +36,9 @@ func Migrate(ctx context.Context, c Config, o Options, done func(server string))
 }
 
 // beginLife begins a new life of the log: topics that are made may stand for others
-// that were lost, with records that nobody had read.
+// that were lost, with records that nobody had read. Where there was a life before, it
+// waits until no server works with it any more, as a top of the new topics says nothing
+// of what the old ones held.
 func beginLife(ctx context.Context, c Config, o Options) (err error) {
 	s, err := OpenGraph(ctx, c, o)
 	if err != nil {
@@ -45,6 +49,13 @@ func beginLife(ctx context.Context, c Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = s.Graph.BeginLife(ctx, tiers.Life)
-	return err
+	if _, err = s.Graph.BeginLife(ctx, tiers.Life); err != nil || tiers.Life == 0 {
+		return err
+	}
+	select {
+	case <-time.After(policy.MaxAge):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
