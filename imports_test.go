@@ -69,7 +69,7 @@ var rooms = append([]room{
 	{path: "cmd/internal/engines", rule: 4, sees: slices.Concat(contracts, implementations)},
 	{path: "cmd/internal/rpc", rule: 4, sees: []string{"feed/server"}},
 	{path: "cmd/loadgen", rule: 5, sees: []string{"cmd/internal/progress", "loadgen/...", "deploy/local/servers"}, tests: []string{"..."}},
-	{path: "cmd/skein", rule: 4, sees: slices.Concat(contracts, []string{"cmd/internal/engines", "cmd/internal/progress", "cmd/internal/rpc", "cmd/internal/threads", "cmd/skein/terminal", "feed/server", "fanout", "proto/feed/v1"}), tests: []string{"..."}},
+	{path: "cmd/skein", rule: 4, sees: slices.Concat(contracts, []string{"cmd/internal/engines", "cmd/internal/progress", "cmd/internal/rpc", "cmd/internal/threads", "cmd/internal/capacity", "cmd/skein/terminal", "feed/server", "fanout", "loadgen/graph", "proto/feed/v1"}), tests: []string{"..."}},
 	// Tests alone, of fleets of processes: they start the program and whatever it
 	// runs on, and make a broken worker of the parts of a sound one.
 	{path: "cmd/skein/servertest", rule: 4, tests: []string{"..."}},
@@ -77,6 +77,7 @@ var rooms = append([]room{
 	{path: "cmd/skein/terminal", rule: 5, sees: []string{"cmd/internal/progress", "loadgen/graph", "proto/feed/v1"}},
 	{path: "cmd/internal/progress", rule: 5},
 	{path: "cmd/internal/threads", rule: 4},
+	{path: "cmd/internal/capacity", rule: 4},
 	{path: "cmd/bench/...", rule: 4, sees: []string{"..."}},
 	// Real engines on this machine know nothing of Skein.
 	{path: "deploy/local/...", rule: 5, sees: []string{"deploy/local/..."}},

@@ -130,7 +130,7 @@ func (p *program) command() *cobra.Command {
 	}
 	root.AddGroup(&cobra.Group{ID: serverGroup, Title: "Run a server:"})
 	root.AddCommand(p.serveCommand(), p.migrateCommand(), p.policyCommand(), p.checkCommand(), p.backupCommand(), p.restoreCommand(),
-		p.deadLettersCommand(), p.versionCommand())
+		p.deadLettersCommand(), p.planCommand(), p.versionCommand())
 	terminal.AddTo(root, p.target())
 	root.SetFlagErrorFunc(flagError)
 	// Cobra's own help of what is not there is no error.

@@ -1,0 +1,120 @@
+// Package capacity computes what a load takes of each engine: processors, memory, disk
+// and network, from the cost of one post, one delivery and one read. It is arithmetic,
+// shown line by line in docs/capacity.md; it measures nothing and knows no machine.
+package capacity
+
+import (
+	"fmt"
+	"math"
+)
+
+// Load is who does what. Rates are means over a day.
+type Load struct {
+	Users int64
+	// Follows is how many users one follows, on average; so many followers a user
+	// has, too.
+	Follows float64
+	// Audience is how many followers the author of a post has, on average over
+	// posts; 0 for Follows. It is more where the followed post more.
+	Audience float64
+	// Active is the share of users who read often enough to have a timeline.
+	Active float64
+	// Pushed is the share of deliveries that is pushed; the rest, of loud authors,
+	// is pulled.
+	Pushed float64
+	// Posts is what a user posts a day, Reads what an active user reads.
+	Posts, Reads float64
+	// Peak is how many times the mean the busiest minute is.
+	Peak float64
+	// PostBytes is the text and payload of a post.
+	PostBytes float64
+	// Days is how long posts are kept.
+	Days float64
+}
+
+// Validate returns what does not make sense.
+func (l Load) Validate() error {
+	if l.Users < 1 || l.Users > 1e11 {
+		return fmt.Errorf("%d users; 1 to 100,000,000,000", l.Users)
+	}
+	for _, v := range []struct {
+		what        string
+		value       float64
+		least, most float64
+	}{
+		{"follows", l.Follows, 0, 1e9},
+		{"an audience", l.Audience, 0, 1e11},
+		{"an active share", l.Active, 0, 1},
+		{"a pushed share", l.Pushed, 0, 1},
+		{"posts a day", l.Posts, 0, 1e6},
+		{"reads a day", l.Reads, 0, 1e6},
+		{"a peak", l.Peak, 1, 1e6},
+		{"bytes a post", l.PostBytes, 0, 1 << 20},
+		{"days", l.Days, 0, 1e6},
+	} {
+		if !(v.least <= v.value && v.value <= v.most) { // so that it is false for NaN
+			return fmt.Errorf("%s of %v; %v to %v", v.what, v.value, v.least, v.most)
+		}
+	}
+	return nil
+}
+
+// Rates are what a load comes to each second, at its peak.
+type Rates struct {
+	Posts, Deliveries, Reads float64
+}
+
+const day = 24 * 60 * 60
+
+// Rates returns the rates of a load at its peak.
+func (l Load) Rates() Rates {
+	audience := l.Audience
+	if audience == 0 {
+		audience = l.Follows
+	}
+	users := float64(l.Users)
+	posts := users * l.Posts / day * l.Peak
+	return Rates{
+		Posts:      posts,
+		Deliveries: posts * audience * l.Active * l.Pushed,
+		Reads:      users * l.Active * l.Reads / day * l.Peak,
+	}
+}
+
+// Machine is what an engine is spread over.
+type Machine struct {
+	Cores, Memory, Disk float64 // the last two in bytes
+}
+
+// Machines returns how many of a machine a need takes, by whatever runs out first; 0
+// for none.
+func (n Need) Machines(m Machine) int64 {
+	return int64(math.Ceil(max(n.Cores/m.Cores, n.Memory/m.Memory, n.Disk/m.Disk)))
+}
+
+// Need is what one engine takes. Cores are at the peak, Memory and Disk in bytes with
+// all replicas, Network in bytes a second at the peak, in and out, without replication.
+type Need struct {
+	Engine                       string
+	Cores, Memory, Disk, Network float64
+}
+
+// Plan returns what a load takes, engine by engine in the order of Costs.
+func Plan(l Load, c Costs) []Need {
+	r := l.Rates()
+	users, live := float64(l.Users), float64(l.Users)*l.Active
+	posts := users * l.Posts * l.Days
+	var needs []Need
+	for _, e := range c.Engines {
+		needs = append(needs, Need{
+			Engine: e.Name,
+			Cores:  (r.Posts*e.Post + r.Deliveries*e.Delivery + r.Reads*e.Read) / 1e6 / c.Utilization,
+			Memory: live * e.TimelineBytes * e.Replicas,
+			Disk: (posts*(e.PostBytes+e.PostCopies*l.PostBytes) + users*l.Follows*e.FollowBytes +
+				users*l.Posts*e.EventDays*(e.EventBytes+e.EventCopies*l.PostBytes)) * e.Replicas,
+			Network: r.Posts*(e.PostWire+l.PostBytes*e.PostCopies) + r.Deliveries*e.DeliveryWire +
+				r.Reads*(e.ReadWire+e.ReadPosts*l.PostBytes),
+		})
+	}
+	return needs
+}

@@ -1,0 +1,58 @@
+package capacity
+
+// Costs is what one post, one delivery and one read take.
+type Costs struct {
+	Engines []Engine
+	// Utilization is how busy processors may be at the peak, 0 to 1.
+	Utilization float64
+}
+
+// Engine is the costs of one engine. Post, Delivery and Read are microseconds of
+// processor time; the rest is bytes. Zero is none.
+type Engine struct {
+	Name                 string
+	Post, Delivery, Read float64
+	// Replicas is how many copies of its data there are.
+	Replicas float64
+
+	// PostBytes is what a post takes on disk beside its text, which is there
+	// PostCopies times; FollowBytes what a follow takes, both its sides.
+	PostBytes, PostCopies, FollowBytes float64
+	// EventBytes is what the record of a post takes in the log beside its text,
+	// which is there EventCopies times, for EventDays.
+	EventBytes, EventCopies, EventDays float64
+	// TimelineBytes is what a stored timeline takes in memory.
+	TimelineBytes float64
+
+	// What goes over the wire for a post, a delivery and a read, beside the texts;
+	// of these a read moves ReadPosts.
+	PostWire, DeliveryWire, ReadWire, ReadPosts float64
+}
+
+// Servers returns the costs with PostgreSQL, Kafka and Redis, as measured by the runs
+// that docs/capacity.md names: rows posts_postgres, deliveries_redis and
+// reads_vs_postgres_in of `make bench` for processor time, where the clients of the
+// bench are counted as Skein's; the tables of a database with 400,000 follows and
+// 18,000 posts for bytes.
+func Servers() Costs {
+	const page = 50
+	return Costs{
+		Utilization: 0.5,
+		Engines: []Engine{
+			{Name: "skein", Post: 190, Delivery: 1.2, Read: 330, Replicas: 1, PostWire: 200, PostCopies: 1, ReadWire: page * 30, ReadPosts: page},
+			{
+				Name: "postgres", Post: 230, Delivery: 0.5, Read: 210, Replicas: 2,
+				PostBytes: 150, PostCopies: 1, FollowBytes: 158,
+				PostWire: 600, DeliveryWire: 10, ReadWire: 20 * page, ReadPosts: page / 2,
+			},
+			{
+				Name: "kafka", Post: 230, Delivery: 1.2, Replicas: 3,
+				EventBytes: 90, EventDays: 7, PostWire: 180,
+			},
+			{
+				Name: "redis", Post: 4, Delivery: 3.2, Read: 62, Replicas: 2,
+				TimelineBytes: 8400, DeliveryWire: 60, ReadWire: 2500,
+			},
+		},
+	}
+}

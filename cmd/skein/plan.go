@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"skein/cmd/internal/capacity"
+	"skein/loadgen/graph"
+)
+
+// planned is what `skein plan` answers.
+type planned struct {
+	Load    capacity.Load    `json:"load"`
+	Rates   capacity.Rates   `json:"peak_rates"`
+	Machine capacity.Machine `json:"machine"`
+	Engines []engineNeed     `json:"engines"`
+}
+
+type engineNeed struct {
+	capacity.Need
+	Machines int64
+}
+
+func (p *program) planCommand() *cobra.Command {
+	o := &dataOptions{program: p}
+	load := capacity.Load{Users: 1_000_000, Follows: 200, Active: 0.5, Pushed: 0.9, Posts: 2, Reads: 20, Peak: 3, PostBytes: 140, Days: 365}
+	machine := capacity.Machine{Cores: 16, Memory: 64, Disk: 2000}
+	var file string
+	var undirected bool
+	cmd := &cobra.Command{
+		Use:     "plan",
+		GroupID: serverGroup,
+		Short:   "Compute what a number of users needs of each engine",
+		Long: `Compute what a load needs of each engine, on servers: processors at the peak, memory,
+disk, network, and how many machines that is. The costs of one post, delivery and read
+are measured; docs/capacity.md names the runs and shows the formulas. It is arithmetic
+for a first guess: measure before you buy.`,
+		Example: `  skein plan --users 10000000 --follows 150 --active 0.3
+  skein plan --graph follows.txt.gz --posts 1 --reads 40 --json`,
+		Args: wants(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file != "" {
+				if cmd.Flags().Changed("users") || cmd.Flags().Changed("follows") {
+					return usageError{errors.New("--graph says how many users and follows there are; leave --users and --follows out")}
+				}
+				g, _, err := graph.Open(file, graph.Options{Undirected: undirected})
+				if err != nil {
+					return err
+				}
+				load.Users, load.Follows = int64(g.Users()), float64(g.Follows())/float64(g.Users())
+			}
+			if err := load.Validate(); err != nil {
+				return usageError{err}
+			}
+			if !(machine.Cores > 0 && machine.Memory > 0 && machine.Disk > 0) {
+				return usageError{errors.New("a machine has cores, memory and disk, more than 0 of each")}
+			}
+			answer := plan(load, capacity.Machine{Cores: machine.Cores, Memory: machine.Memory * 1e9, Disk: machine.Disk * 1e9})
+			return o.answer(answer, answer.write)
+		},
+	}
+	f := cmd.Flags()
+	f.Int64Var(&load.Users, "users", load.Users, "how many users there are")
+	f.Float64Var(&load.Follows, "follows", load.Follows, "how many users one follows, on average")
+	f.Float64Var(&load.Audience, "audience", 0, "how many followers the author of a post has, on average over posts; 0 for as many as --follows")
+	f.Float64Var(&load.Active, "active", load.Active, "share of users who read within 30 days, 0 to 1")
+	f.Float64Var(&load.Pushed, "pushed", load.Pushed, "share of deliveries that is pushed, 0 to 1; see: skein policy")
+	f.Float64Var(&load.Posts, "posts", load.Posts, "posts of a user a day")
+	f.Float64Var(&load.Reads, "reads", load.Reads, "reads of an active user a day")
+	f.Float64Var(&load.Peak, "peak", load.Peak, "the busiest minute, in times of the mean")
+	f.Float64Var(&load.PostBytes, "post-bytes", load.PostBytes, "bytes of a post")
+	f.Float64Var(&load.Days, "days", load.Days, "days that posts are kept")
+	f.Float64Var(&machine.Cores, "machine-cores", machine.Cores, "cores of a machine")
+	f.Float64Var(&machine.Memory, "machine-memory", machine.Memory, "memory of a machine in GB")
+	f.Float64Var(&machine.Disk, "machine-disk", machine.Disk, "disk of a machine in GB")
+	f.StringVar(&file, "graph", "", "`file` of edges, plain or gzipped, that says how many users and follows there are")
+	f.BoolVar(&undirected, "undirected", false, "each edge of --graph is two follows")
+	f.BoolVar(&o.json, "json", false, "answer in JSON, for scripts")
+	return cmd
+}
+
+func plan(load capacity.Load, machine capacity.Machine) planned {
+	answer := planned{Load: load, Rates: load.Rates(), Machine: machine}
+	for _, need := range capacity.Plan(load, capacity.Servers()) {
+		answer.Engines = append(answer.Engines, engineNeed{need, need.Machines(machine)})
+	}
+	return answer
+}
+
+func (a planned) write(w io.Writer) error {
+	fmt.Fprintf(w, "At the peak: %s posts, %s deliveries and %s reads a second.\n\n",
+		grouped(int64(a.Rates.Posts)), grouped(int64(a.Rates.Deliveries)), grouped(int64(a.Rates.Reads)))
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "ENGINE\tCORES\tMEMORY\tDISK\tNETWORK\tMACHINES\t")
+	for _, e := range a.Engines {
+		fmt.Fprintf(table, "%s\t%.1f\t%.1f GB\t%.1f GB\t%.1f MB/s\t%d\t\n", e.Engine, e.Cores, e.Memory/1e9, e.Disk/1e9, e.Network/1e6, e.Machines)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\nA machine has %.0f cores, %.0f GB of memory, %.0f GB of disk; replicas are counted.\n",
+		a.Machine.Cores, a.Machine.Memory/1e9, a.Machine.Disk/1e9)
+	return err
+}
