@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"skein/feed"
 	"skein/feed/policy"
 )
@@ -35,19 +37,27 @@ func (v *TierView) HasLoud() bool { return len(v.histories) > 0 }
 // Version of the view: it changes when the view's contents do.
 func (v *TierView) Version() TierVersion { return v.version }
 
-// TierCopy keeps a copy of the tiers in this process. It starts no goroutine:
-// those who ask keep it fresh, one at a time while the others go on with the copy
-// at hand, as long as that is no older than policy.MaxAge.
+// refreshLimit bounds one question to storage: what comes later is too old to use.
+const refreshLimit = policy.MaxAge
+
+// TierCopy keeps a copy of the tiers in this process. Those who ask keep it fresh:
+// one at a time asks storage while the others go on with the copy at hand, as long
+// as that is no older than policy.MaxAge, and else wait for the same answer. The
+// question is nobody's own: it runs in a goroutine, for refreshLimit at most, so that a caller who leaves takes it from nobody, and one without a
+// deadline is not held by a storage that hangs.
 type TierCopy struct {
 	shared     Shared
 	clock      feed.Clock
-	view       atomic.Pointer[TierView]
-	refreshing chan struct{} // held by the one who refreshes
+	view       atomic.Pointer[TierView] // of no age that is usable when there is none
+	asking     singleflight.Group
+	refreshing atomic.Bool // a refresh is under way
 }
 
 // NewTierCopy returns a copy that is loaded when it is first asked.
 func NewTierCopy(shared Shared, clock feed.Clock) *TierCopy {
-	return &TierCopy{shared: shared, clock: clock, refreshing: make(chan struct{}, 1)}
+	c := &TierCopy{shared: shared, clock: clock}
+	c.Forget()
+	return c
 }
 
 // View returns a view that is at most policy.MaxAge old. When there is none and
@@ -58,41 +68,40 @@ func (c *TierCopy) View(ctx context.Context) (*TierView, error) {
 	if age < tierRefresh {
 		return view, nil
 	}
-	if age < policy.MaxAge {
-		// Usable: refresh it unless somebody does.
-		select {
-		case c.refreshing <- struct{}{}:
-		default:
-			return view, nil
-		}
-	} else {
-		select {
-		case c.refreshing <- struct{}{}:
-		case <-ctx.Done():
-			return nil, feed.Unavailable("read the push/pull tiers", ctx.Err())
-		}
+	if age < policy.MaxAge && c.refreshing.Load() {
+		return view, nil // usable, and somebody refreshes it
 	}
-	defer func() { <-c.refreshing }()
-	return c.refresh(ctx)
+	asked := c.asking.DoChan("", func() (any, error) {
+		c.refreshing.Store(true)
+		defer c.refreshing.Store(false)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshLimit)
+		defer cancel()
+		return c.refresh(ctx)
+	})
+	select {
+	case answer := <-asked:
+		if answer.Err != nil {
+			return nil, answer.Err
+		}
+		return answer.Val.(*TierView), nil
+	case <-ctx.Done():
+		return nil, feed.Unavailable("read the push/pull tiers", ctx.Err())
+	}
 }
 
-// Forget makes the next View ask storage, as after a change that was lost.
-func (c *TierCopy) Forget() { c.view.Store(nil) }
-
-func (c *TierCopy) age(view *TierView) time.Duration {
-	if view == nil {
-		return policy.MaxAge
-	}
-	return c.clock().Sub(view.asked)
+// Forget makes the next View ask storage, as after a change that was lost. What is
+// being asked already does not count.
+func (c *TierCopy) Forget() {
+	c.view.Store(&TierView{})
+	c.asking.Forget("")
 }
 
-// refresh is called by the holder of refreshing.
+func (c *TierCopy) age(view *TierView) time.Duration { return c.clock().Sub(view.asked) }
+
 func (c *TierCopy) refresh(ctx context.Context) (*TierView, error) {
 	old := c.view.Load()
-	if old == nil {
-		old = &TierView{}
-	} else if c.age(old) < tierRefresh {
-		return old, nil // somebody else did it while we waited
+	if c.age(old) < tierRefresh {
+		return old, nil // somebody else did it since we looked
 	}
 	asked := c.clock()
 	changes, err := c.shared.GetTiers(ctx, old.version)
@@ -114,6 +123,6 @@ func (c *TierCopy) refresh(ctx context.Context) (*TierView, error) {
 		maps.Copy(view.histories, old.histories)
 		maps.Copy(view.histories, changes.Histories)
 	}
-	c.view.Store(view)
+	c.view.CompareAndSwap(old, view) // unless it was forgotten meanwhile
 	return view, nil
 }

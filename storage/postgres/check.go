@@ -9,6 +9,25 @@ import (
 	"skein/feed/policy"
 )
 
+// oldestServer is the oldest PostgreSQL that is tested: server_version_num of 14.0.
+const oldestServer = 140000
+
+// checkVersion refuses a server that is too old.
+func (s *Store) checkVersion(ctx context.Context) error {
+	var version int
+	if err := s.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
+		return explain(s.pool.Config().ConnConfig, err)
+	}
+	return compareVersion(version)
+}
+
+func compareVersion(version int) error {
+	if version < oldestServer {
+		return fmt.Errorf("PostgreSQL has version %d, %d is the oldest that will do (upgrade the server)", version/10000, oldestServer/10000)
+	}
+	return nil
+}
+
 // CheckDurability asks the server for the settings that W2 rests on. Those that
 // may lose an acknowledged post are an error that names them, or a warning with
 // Options.AllowWeak. Open calls it; settings may change later.
@@ -47,7 +66,8 @@ func (s *Store) CheckDurability(ctx context.Context) error {
 
 // checkClock compares the clocks. Ids are given out by this process's and judged
 // by the server's, so that with clocks far apart every id would be late, or no
-// grant would reach it.
+// grant would reach it. What a post could be missed by is looked at again with each
+// OldestEvent.
 func (s *Store) checkClock(ctx context.Context) error {
 	var server time.Time
 	before := s.opts.Clock()

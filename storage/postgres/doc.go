@@ -1,4 +1,4 @@
-// Package postgres keeps posts and the graph in PostgreSQL (13 or newer), for any
+// Package postgres keeps posts and the graph in PostgreSQL (14 or newer), for any
 // number of processes. It holds no state but a pool of connections: whatever two
 // processes must agree on is agreed in the database. Every call goes to the
 // primary. It is no cache, and it is no pool for others.
@@ -10,6 +10,11 @@
 // (and on the synchronous standbys), so a post is never visible unless its event
 // is durable (W1), and nothing is ever left to complete (W2). The unique index on
 // (author, key) makes the second of two equal requests wait for the first (W3).
+//
+// Only a transaction that writes waits for the standbys, and a wait that is cut
+// short (a caller's deadline, a restart) leaves the post visible without them. So a
+// call that answers from what it found, and promises that it stays, writes too: see
+// awaitStandbys.
 //
 //	key      ── a second call with it waits here for the first one's commit
 //	rows     ── post, event
@@ -52,6 +57,12 @@
 // them. After a failover to a standby that is not synchronous, acknowledged posts,
 // and grants of id time, may be gone; Open says so. READ COMMITTED, which every
 // connection sets: each statement sees all that was committed before it. And
-// clocks of processes and server that agree within policy.MaxSkew, which Open
-// checks.
+// clocks of processes and server that agree within policy.MaxSkew: Open checks
+// them, and every OldestEvent and Relay looks whether the process is ahead.
+//
+// # When the server is silent
+//
+// Every call ends within callTimeout, an import within importTimeout, with
+// feed.CodeUnavailable: see Store.call, through which all of them go. A connection
+// whose call was cut is closed, not used again.
 package postgres

@@ -68,20 +68,6 @@ func passing(code string) bool {
 	return false
 }
 
-// maxTries bounds how often a transaction is tried that collides with others.
-const maxTries = 5
-
-// retry runs a transaction again when the server undid it because of others.
-func retry(run func() error) error {
-	for try := 1; ; try++ {
-		err := run()
-		pg, ok := errors.AsType[*pgconn.PgError](err)
-		if !ok || try == maxTries || pg.Code != codeDeadlock && pg.Code != codeConflict {
-			return err
-		}
-	}
-}
-
 // explainURL says what is wrong with a URL, without the URL: it holds a password,
 // and one that cannot be parsed cannot be cut reliably.
 func explainURL(err error) error {
@@ -104,7 +90,7 @@ func explain(c *pgx.ConnConfig, err error) error {
 		case pg.Code == codeNotNow:
 			return fmt.Errorf("PostgreSQL at %s is not ready (wait until it is): %s", where, pg.Message)
 		}
-		return fmt.Errorf("PostgreSQL at %s: %s", where, pg.Message)
+		return fmt.Errorf("PostgreSQL at %s cannot be used (correct what it says, in its settings or in the URL): %s", where, pg.Message)
 	}
 	cause := err
 	if dial, ok := errors.AsType[*net.OpError](err); ok {

@@ -19,3 +19,6 @@ func Settings(url string) (map[string]string, error) {
 
 // MigrateTo migrates to an earlier version.
 var MigrateTo = migrateTo
+
+// CompareVersion judges a server_version_num.
+var CompareVersion = compareVersion

@@ -43,22 +43,25 @@ func (s *Store) Unfollow(ctx context.Context, edge feed.Follow) (bool, error) {
 }
 
 func (s *Store) setEdge(ctx context.Context, doing, sql string, edge feed.Follow) (changed bool, err error) {
-	err = retry(func() error {
+	err = s.call(ctx, doing, func(ctx context.Context) error {
 		return s.pool.QueryRow(ctx, sql, edge.Viewer, edge.Author, signed(edge.Viewer.Hash())).Scan(&changed)
 	})
-	return changed && err == nil, translate(doing, err)
+	return changed && err == nil, err
 }
 
 // GetFollowSet implements storage.Follows.
 func (s *Store) GetFollowSet(ctx context.Context, viewer feed.UserID) (*storage.FollowSet, error) {
 	var version int64
 	var authors, since []int64
-	err := s.pool.QueryRow(ctx, followSet, viewer).Scan(&version, &authors, &since)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return &storage.FollowSet{}, nil
-	}
+	err := s.call(ctx, "read whom the viewer follows", func(ctx context.Context) error {
+		err := s.pool.QueryRow(ctx, followSet, viewer).Scan(&version, &authors, &since)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
 	if err != nil {
-		return nil, translate("read whom the viewer follows", err)
+		return nil, err
 	}
 	set := &storage.FollowSet{
 		Version: storage.FollowVersion(version),
@@ -73,30 +76,32 @@ func (s *Store) GetFollowSet(ctx context.Context, viewer feed.UserID) (*storage.
 
 // ListFollowing implements storage.Follows.
 func (s *Store) ListFollowing(ctx context.Context, viewer, after feed.UserID, limit int) ([]feed.UserID, error) {
-	authors, err := s.appendUsers(ctx, nil, func(author int64) feed.UserID { return feed.UserID(author) },
+	return s.appendUsers(ctx, "list whom the viewer follows", nil, func(author int64) feed.UserID { return feed.UserID(author) },
 		listFollowing, viewer, after, max(limit, 0))
-	return authors, translate("list whom the viewer follows", err)
 }
 
 // ListFollowers implements storage.Follows.
 func (s *Store) ListFollowers(ctx context.Context, author feed.UserID, r feed.HashRange, limit int, buf []feed.UserID) ([]feed.UserID, error) {
-	buf, err := s.appendUsers(ctx, buf, func(hash int64) feed.UserID { return feed.UserOfHash(unsigned(hash)) },
+	return s.appendUsers(ctx, "list followers", buf, func(hash int64) feed.UserID { return feed.UserOfHash(unsigned(hash)) },
 		listFollowers, author, signed(r.First), signed(r.Last), max(limit, 0))
-	return buf, translate("list followers", err)
 }
 
 // appendUsers appends the numbers of a statement, each turned into a user by user.
 // After an error buf is as it was.
-func (s *Store) appendUsers(ctx context.Context, buf []feed.UserID, user func(int64) feed.UserID, sql string, args ...any) ([]feed.UserID, error) {
-	rows, err := s.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return buf, err
-	}
+func (s *Store) appendUsers(ctx context.Context, doing string, buf []feed.UserID, user func(int64) feed.UserID, sql string, args ...any) ([]feed.UserID, error) {
 	all := buf
-	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&n}, func() error {
-		all = append(all, user(n))
-		return nil
+	err := s.call(ctx, doing, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		all = buf
+		var n int64
+		_, err = pgx.ForEachRow(rows, []any{&n}, func() error {
+			all = append(all, user(n))
+			return nil
+		})
+		return err
 	})
 	if err != nil {
 		return buf, err

@@ -55,12 +55,12 @@ func (s *Store) ImportFollows(ctx context.Context, edges []feed.Follow) (storage
 	}
 	edges = sortedOnce(edges)
 	var imported storage.Imported
-	err := retry(func() (err error) {
+	err := s.callWithin(ctx, importTimeout, "import follows", func(ctx context.Context) (err error) {
 		imported, err = s.importSorted(ctx, edges)
 		return err
 	})
 	if err != nil {
-		return storage.Imported{}, translate("import follows", err)
+		return storage.Imported{}, err
 	}
 	return imported, nil
 }

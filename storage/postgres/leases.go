@@ -28,14 +28,15 @@ RETURNING node, statement_timestamp(), until`
 func (s *Store) Grant(ctx context.Context) (feed.Grant, error) {
 	var g feed.Grant
 	var node int16
-	err := retry(func() error {
-		return s.pool.QueryRow(ctx, grant, leaseTime).Scan(&node, &g.From, &g.Until)
+	err := s.call(ctx, "lease time for post ids", func(ctx context.Context) error {
+		err := s.pool.QueryRow(ctx, grant, leaseTime).Scan(&node, &g.From, &g.Until)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return feed.Exhausted(leaseTime, "every node is leased; wait, and look whether the server's clock was set back")
+		}
+		return err
 	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return feed.Grant{}, feed.Exhausted(leaseTime, "every node is leased; wait, and look whether the server's clock was set back")
-	}
 	if err != nil {
-		return feed.Grant{}, translate("lease time for post ids", err)
+		return feed.Grant{}, err
 	}
 	g.Node = uint16(node)
 	return g, nil

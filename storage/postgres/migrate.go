@@ -27,7 +27,8 @@ const (
 // Migrate makes or updates the schema of the database at url: from nothing, or
 // from any earlier version. It may be run again, and by several at once: they take
 // turns. It refuses a schema newer than this program. Stop what writes before a
-// migration that says so.
+// migration that says so. Only ctx bounds how long it takes: a change of large
+// tables may need hours.
 func Migrate(ctx context.Context, url string) error {
 	return migrateTo(ctx, url, 0)
 }
@@ -62,12 +63,12 @@ func migrateTo(ctx context.Context, url string, version int64) error {
 		version = newest
 	}
 	if _, err := provider.UpTo(ctx, version); err != nil {
-		return fmt.Errorf("PostgreSQL: cannot migrate the schema: %s", oneLine(err))
+		return fmt.Errorf("PostgreSQL: cannot migrate the schema (correct what it says, as the rights of the URL's user, and run skein migrate again: a version that failed left nothing): %s", oneLine(err))
 	}
 	// Goose passes over versions that it does not know.
 	found, err := provider.GetDBVersion(ctx)
 	if err != nil {
-		return fmt.Errorf("PostgreSQL: cannot read the version of the schema: %s", oneLine(err))
+		return fmt.Errorf("PostgreSQL: cannot read the version of the schema (run skein migrate again): %s", oneLine(err))
 	}
 	if version < newest {
 		return nil

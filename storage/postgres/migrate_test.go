@@ -21,7 +21,7 @@ func schema(t *testing.T, url string) string {
 }
 
 func TestMigrate_FromEmptyAndFromEachVersion(t *testing.T) {
-	const newest = 3
+	const newest = 4
 	want := schema(t, database(t))
 	if !strings.Contains(want, "outbox") {
 		t.Fatalf("the schema has no outbox:\n%s", want)
@@ -30,7 +30,7 @@ func TestMigrate_FromEmptyAndFromEachVersion(t *testing.T) {
 		url := emptyDatabase(t)
 		must(t, postgres.MigrateTo(bg, url, from))
 		if from < newest {
-			wantOneLine(t, openFails(t, url, postgres.Options{}), "this program needs 3", "run: skein migrate")
+			wantOneLine(t, openFails(t, url, postgres.Options{}), "this program needs 4", "run: skein migrate")
 		}
 		must(t, postgres.Migrate(bg, url))
 		must(t, postgres.Migrate(bg, url))
@@ -48,6 +48,14 @@ func TestMigrate_TwiceAtOnce(t *testing.T) {
 	receive(t, "the first migration", one)
 	receive(t, "the second migration", two)
 	must(t, open(t, url).Close())
+}
+
+func TestMigrate_SaysWhatToDo(t *testing.T) {
+	url := emptyDatabase(t)
+	must(t, execute(url, `CREATE TABLE posts ()`)) // somebody else's
+	wantOneLine(t, postgres.Migrate(bg, url), `"posts" already exists`, "run skein migrate again")
+	must(t, execute(url, `DROP TABLE posts`))
+	must(t, postgres.Migrate(bg, url))
 }
 
 func TestMigrate_RefusesANewerSchema(t *testing.T) {

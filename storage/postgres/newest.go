@@ -37,20 +37,25 @@ const (
 // threshold algorithm of Fagin, Lotem and Naor (2001). Usually one or two rounds
 // do. Each round sees all that was committed before the call, and asks for what
 // lies below the last, so nothing is skipped in between.
-func (s *Store) Newest(ctx context.Context, ranges []storage.Range, limit int) ([]feed.Ref, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, feed.Unavailable("read authors' posts", err)
-	}
-	if limit <= 0 {
-		return nil, nil
+func (s *Store) Newest(ctx context.Context, ranges []storage.Range, limit int) (top []feed.Ref, err error) {
+	err = s.call(ctx, "read authors' posts", func(ctx context.Context) error {
+		top, err = s.newest(ctx, storage.Disjoint(ranges), limit)
+		return err
+	})
+	return top, err
+}
+
+// newest is Newest of ranges that do not overlap, which it overwrites.
+func (s *Store) newest(ctx context.Context, rest []storage.Range, limit int) ([]feed.Ref, error) {
+	if err := ctx.Err(); err != nil || limit <= 0 {
+		return nil, err
 	}
 	var top []feed.Ref
-	rest := storage.Disjoint(ranges)
 	each := min(limit, fewest+2*limit/max(1, len(rest)))
 	for len(rest) > 0 {
 		found, last, err := s.newestOfEach(ctx, rest, each)
 		if err != nil {
-			return nil, translate("read authors' posts", err)
+			return nil, err
 		}
 		top = append(top, found...)
 		slices.SortFunc(top, func(a, b feed.Ref) int { return cmp.Compare(b.Post, a.Post) })

@@ -54,8 +54,15 @@ func TestOpen_SaysWhatToDo(t *testing.T) {
 	wantOneLine(t, openFails(t, withOption(server, "pool_max_conns", "few"), postgres.Options{}), "malformed")
 	wantOneLine(t, openFails(t, emptyDatabase(t), postgres.Options{}), "no schema", "run: skein migrate")
 
+	wantOneLine(t, openFails(t, withOption(server, "no_such_setting", "1"), postgres.Options{}), "no_such_setting", "correct")
+
 	ahead := func() time.Time { return time.Now().Add(3 * time.Second) }
 	wantOneLine(t, openFails(t, database(t), postgres.Options{Clock: ahead}), "clocks", "synchronise")
+}
+
+func TestOpen_OldServer(t *testing.T) {
+	wantOneLine(t, postgres.CompareVersion(139999), "version 13", "14 is the oldest", "upgrade")
+	must(t, postgres.CompareVersion(140000))
 }
 
 // The server asks for a password, and gets a wrong one.

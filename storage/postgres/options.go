@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 
 // Options says how to open a store. The zero value is usable.
 type Options struct {
-	// Clock is this process's, which gives out ids; nil is time.Now. It is
-	// compared once with the server's, which alone decides what is late.
+	// Clock is this process's, which gives out ids; nil is time.Now. Open and
+	// OldestEvent compare it with the server's, which alone decides what is
+	// late.
 	Clock feed.Clock
 	// Logger gets the store's few lines; nil is slog.Default.
 	Logger *slog.Logger
@@ -31,6 +33,9 @@ const (
 	// connectTimeout is for one attempt, openTimeout for Open as a whole.
 	connectTimeout = 4 * time.Second
 	openTimeout    = 9 * time.Second
+	// pingTimeout is for a connection that was idle: if it is dead, there is
+	// time left in a call to take another.
+	pingTimeout = time.Second
 	// holdTimeout ends a transaction whose process is silent: paused, or cut
 	// off. Publishing a batch of events must take less.
 	holdTimeout = "30s"
@@ -58,10 +63,18 @@ func configure(url string, o Options) (*pgxpool.Config, error) {
 	case !strings.Contains(url, "pool_max_conns"):
 		c.MaxConns = maxConns
 	}
+	if c.PingTimeout == 0 {
+		c.PingTimeout = pingTimeout
+	}
 	conn := c.ConnConfig
 	if conn.ConnectTimeout == 0 || conn.ConnectTimeout > connectTimeout {
 		conn.ConnectTimeout = connectTimeout
 	}
+	// A migration has no time limit of its own, and may wait long in silence:
+	// a host that is gone is noticed all the same.
+	conn.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3,
+	}}).DialContext
 	// What we read decides what a viewer is shown next: never from a standby.
 	conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	conn.RuntimeParams["default_transaction_isolation"] = "read committed"

@@ -12,20 +12,19 @@ import (
 // CreatePost implements storage.Posts: one call of create_post, which is one
 // transaction and one round trip.
 func (s *Store) CreatePost(ctx context.Context, draft storage.Draft) (feed.Post, error) {
-	const doing = "create the post"
 	post := draft.Post
 	var key, content []byte
 	if draft.RequestID != "" {
 		key, content = keyOf(draft.RequestID), contentOf(post)
 	}
 	var same bool
-	err := retry(func() error {
+	err := s.call(ctx, "create the post", func(ctx context.Context) error {
 		return s.pool.QueryRow(ctx, `SELECT post, same FROM create_post($1, $2, $3, $4, $5, $6, $7)`,
 			draft.Post.ID, post.Author, []byte(post.Text), append([]byte{}, post.Payload...), key, content,
 			draft.Post.ID.Time().Add(feed.MaxIDAge)).Scan(&post.ID, &same)
 	})
 	if err != nil {
-		return feed.Post{}, translate(doing, err)
+		return feed.Post{}, err
 	}
 	if !same {
 		return feed.Post{}, feed.Exists("request id %q was used with other content", draft.RequestID)
@@ -53,14 +52,16 @@ SELECT EXISTS (SELECT FROM gone), coalesce((SELECT author FROM posts WHERE id = 
 func (s *Store) DeletePost(ctx context.Context, author feed.UserID, id feed.PostID) error {
 	var removed bool
 	var owner feed.UserID
-	err := retry(func() error {
-		return s.pool.QueryRow(ctx, deletePost, id, author).Scan(&removed, &owner)
+	err := s.call(ctx, "delete the post", func(ctx context.Context) error {
+		err := s.pool.QueryRow(ctx, deletePost, id, author).Scan(&removed, &owner)
+		if err != nil || removed {
+			return err
+		}
+		return s.awaitStandbys(ctx) // that it is gone is durable
 	})
 	switch {
-	case err != nil:
-		return translate("delete the post", err)
-	case removed:
-		return nil
+	case err != nil || removed:
+		return err
 	case owner != 0 && owner != author:
 		return feed.Denied("post %d belongs to another author", id)
 	}
@@ -69,25 +70,27 @@ func (s *Store) DeletePost(ctx context.Context, author feed.UserID, id feed.Post
 
 // GetPosts implements storage.Posts.
 func (s *Store) GetPosts(ctx context.Context, ids []feed.PostID) ([]feed.Post, error) {
-	const doing = "read posts"
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := s.pool.Query(ctx, `SELECT id, author, text, payload FROM posts WHERE id = ANY($1)`, numbers(ids))
-	if err != nil {
-		return nil, translate(doing, err)
-	}
 	found := make(map[feed.PostID]feed.Post, len(ids))
-	var p feed.Post
-	var text []byte
-	_, err = pgx.ForEachRow(rows, []any{(*int64)(&p.ID), (*int64)(&p.Author), &text, &p.Payload}, func() error {
-		p.Text = string(text)
-		found[p.ID] = p
-		p.Payload = nil // the next row's is another
-		return nil
+	err := s.call(ctx, "read posts", func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `SELECT id, author, text, payload FROM posts WHERE id = ANY($1)`, numbers(ids))
+		if err != nil {
+			return err
+		}
+		var p feed.Post
+		var text []byte
+		_, err = pgx.ForEachRow(rows, []any{(*int64)(&p.ID), (*int64)(&p.Author), &text, &p.Payload}, func() error {
+			p.Text = string(text)
+			found[p.ID] = p
+			p.Payload = nil // the next row's is another
+			return nil
+		})
+		return err
 	})
 	if err != nil {
-		return nil, translate(doing, err)
+		return nil, err
 	}
 	posts := make([]feed.Post, 0, len(found))
 	for _, id := range ids {

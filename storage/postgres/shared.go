@@ -49,8 +49,10 @@ func (s *Store) GetTiers(ctx context.Context, since storage.TierVersion) (storag
 		})
 		return err
 	})
-	err := s.pool.SendBatch(ctx, batch).Close()
-	return changes, translate("read the tiers", err)
+	err := s.call(ctx, "read the tiers", func(ctx context.Context) error {
+		return s.pool.SendBatch(ctx, batch).Close()
+	})
+	return changes, err
 }
 
 func settings(mode *int16, loudAt *int64) policy.Settings {
@@ -73,7 +75,7 @@ func (s *Store) ChangeTier(ctx context.Context, author feed.UserID, old, next po
 	if len(next) == 0 {
 		return feed.ErrLate
 	}
-	return s.changeShared(ctx, "change a tier", func(tx pgx.Tx) error {
+	return s.changeShared(ctx, "change a tier", func(ctx context.Context, tx pgx.Tx) error {
 		var froms []int64
 		var tiers []int16
 		err := tx.QueryRow(ctx, `SELECT froms, tiers FROM tiers WHERE author = $1`, author).Scan(&froms, &tiers)
@@ -114,21 +116,20 @@ func putHistory(ctx context.Context, tx pgx.Tx, author feed.UserID, h policy.His
 
 // PutSettings implements storage.Shared.
 func (s *Store) PutSettings(ctx context.Context, settings policy.Settings) error {
-	return s.changeShared(ctx, "store the settings", func(tx pgx.Tx) error {
+	return s.changeShared(ctx, "store the settings", func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE shared SET version = version + 1, mode = $1, loud_at = $2`, int16(settings.Mode), settings.LoudAt)
 		return err
 	})
 }
 
-// BeginLife implements storage.Shared.
+// BeginLife implements storage.Shared. It writes whether it changes anything or
+// not: so the life that it returns is durable.
 func (s *Store) BeginLife(ctx context.Context, old storage.Life) (storage.Life, error) {
 	var present int64
-	err := s.changeShared(ctx, "begin a life of the log", func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE shared SET version = version + 1, life = life + 1 WHERE life = $1`, int64(old))
-		if err != nil {
-			return err
-		}
-		return tx.QueryRow(ctx, `SELECT life FROM shared`).Scan(&present)
+	err := s.changeShared(ctx, "begin a life of the log", func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			UPDATE shared SET version = version + (life = $1)::int, life = life + (life = $1)::int
+			RETURNING life`, int64(old)).Scan(&present)
 	})
 	return storage.Life(present), err
 }
@@ -136,30 +137,32 @@ func (s *Store) BeginLife(ctx context.Context, old storage.Life) (storage.Life, 
 // changeShared runs one change of the shared facts at a time. So their versions
 // become visible in the order in which they are given: who has read version n has
 // read all that came before. An error of change leaves everything as it was.
-func (s *Store) changeShared(ctx context.Context, doing string, change func(tx pgx.Tx) error) error {
-	return translate(doing, retry(func() error {
+func (s *Store) changeShared(ctx context.Context, doing string, change func(ctx context.Context, tx pgx.Tx) error) error {
+	return s.call(ctx, doing, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, lockShared); err != nil {
 				return err
 			}
-			return change(tx)
+			return change(ctx, tx)
 		})
-	}))
+	})
 }
 
 // TokenKey implements storage.Shared. Of several first callers one stores its key,
 // and all return that.
 func (s *Store) TokenKey(ctx context.Context) ([]byte, error) {
-	const doing = "read the token key"
 	var key []byte
-	err := s.pool.QueryRow(ctx, `SELECT token_key FROM shared`).Scan(&key)
-	if err == nil && key == nil {
-		key = make([]byte, 32)
-		rand.Read(key) // never fails: see crypto/rand
-		err = s.pool.QueryRow(ctx, `UPDATE shared SET token_key = coalesce(token_key, $1) RETURNING token_key`, key).Scan(&key)
-	}
+	err := s.call(ctx, "read the token key", func(ctx context.Context) error {
+		err := s.pool.QueryRow(ctx, `SELECT token_key FROM shared`).Scan(&key)
+		if err != nil || key != nil {
+			return err
+		}
+		fresh := make([]byte, 32)
+		rand.Read(fresh) // never fails: see crypto/rand
+		return s.pool.QueryRow(ctx, `UPDATE shared SET token_key = coalesce(token_key, $1) RETURNING token_key`, fresh).Scan(&key)
+	})
 	if err != nil {
-		return nil, translate(doing, err)
+		return nil, err
 	}
 	return key, nil
 }

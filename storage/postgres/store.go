@@ -21,8 +21,8 @@ type Store struct {
 	requests requests
 }
 
-// Open connects to the database at url and checks that it is the primary, has the
-// schema of this program, keeps what it acknowledges, and agrees with this process
+// Open connects to the database at url and checks that it is the primary, not
+// too old, has the schema of this program, keeps what it acknowledges, and agrees with this process
 // about the time. It changes nothing. Its errors are one line each, name the
 // engine and say what to do, never with the password, and come within 10 s.
 func Open(ctx context.Context, url string, opts Options) (*Store, error) {
@@ -49,7 +49,7 @@ func (s *Store) check(ctx context.Context) error {
 	if err := s.pool.Ping(ctx); err != nil {
 		return explain(s.pool.Config().ConnConfig, err)
 	}
-	for _, check := range []func(context.Context) error{s.checkSchema, s.CheckDurability, s.checkClock} {
+	for _, check := range []func(context.Context) error{s.checkVersion, s.checkSchema, s.CheckDurability, s.checkClock} {
 		if err := check(ctx); err != nil {
 			return err
 		}

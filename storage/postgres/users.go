@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -28,28 +29,31 @@ SELECT setval('user_ids', greatest(last_value, (SELECT max(id) FROM users WHERE 
 
 // CreateUser implements storage.Users.
 func (s *Store) CreateUser(ctx context.Context, id feed.UserID) (feed.User, error) {
-	const doing = "create the user"
 	if id < 0 {
 		return feed.User{}, feed.Invalid(feed.Violation{Field: "id", Description: "must not be negative"})
 	}
-	if id > 0 {
-		user, err := s.insertUser(ctx, insertUser, id)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return feed.User{}, feed.Exists("user %d exists", id)
+	var user feed.User
+	err := s.call(ctx, "create the user", func(ctx context.Context) (err error) {
+		if id > 0 {
+			user, err = s.insertUser(ctx, insertUser, id)
+			if errors.Is(err, pgx.ErrNoRows) {
+				return cmp.Or(s.awaitStandbys(ctx), feed.Exists("user %d exists", id))
+			}
+			return err
 		}
-		return user, translate(doing, err)
-	}
-	for {
-		user, err := s.insertUser(ctx, insertNextUser)
-		if !errors.Is(err, pgx.ErrNoRows) {
-			return user, translate(doing, err)
+		for {
+			user, err = s.insertUser(ctx, insertNextUser)
+			if !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+			// Somebody brought that very id along. Each turn passes all who
+			// did, and ctx ends a race that never would.
+			if _, err := s.pool.Exec(ctx, passUsers, denseIDs); err != nil {
+				return err
+			}
 		}
-		// Somebody brought that very id along. Each turn passes all who did,
-		// and ctx ends a race that never would.
-		if _, err := s.pool.Exec(ctx, passUsers, denseIDs); err != nil {
-			return feed.User{}, translate(doing, err)
-		}
-	}
+	})
+	return user, err
 }
 
 func (s *Store) insertUser(ctx context.Context, sql string, args ...any) (user feed.User, err error) {
@@ -66,22 +70,24 @@ FROM users AS u WHERE u.id = ANY($1)`
 
 // GetUsers implements storage.Users. Counts are exact here.
 func (s *Store) GetUsers(ctx context.Context, ids []feed.UserID) ([]feed.User, error) {
-	const doing = "read users"
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := s.pool.Query(ctx, getUsers, numbers(ids))
-	if err != nil {
-		return nil, translate(doing, err)
-	}
 	found := make(map[feed.UserID]feed.User, len(ids))
-	var u feed.User
-	_, err = pgx.ForEachRow(rows, []any{&u.ID, &u.CreateTime, &u.Followers, &u.Following}, func() error {
-		found[u.ID] = u
-		return nil
+	err := s.call(ctx, "read users", func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, getUsers, numbers(ids))
+		if err != nil {
+			return err
+		}
+		var u feed.User
+		_, err = pgx.ForEachRow(rows, []any{&u.ID, &u.CreateTime, &u.Followers, &u.Following}, func() error {
+			found[u.ID] = u
+			return nil
+		})
+		return err
 	})
 	if err != nil {
-		return nil, translate(doing, err)
+		return nil, err
 	}
 	users := make([]feed.User, 0, len(found))
 	for _, id := range ids {
@@ -104,20 +110,23 @@ FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (id, place) ORDER BY place`
 
 // MissingUsers implements storage.Users.
 func (s *Store) MissingUsers(ctx context.Context, ids []feed.UserID) ([]feed.UserID, error) {
-	rows, err := s.pool.Query(ctx, missingUsers, numbers(ids))
-	if err != nil {
-		return nil, translate("look for users", err)
-	}
-	missing, err := pgx.CollectRows(rows, pgx.RowTo[feed.UserID])
-	return missing, translate("look for users", err)
+	return column[feed.UserID](ctx, s, "look for users", missingUsers, numbers(ids))
 }
 
 // CountFollowers implements storage.Users. Counts are exact here.
 func (s *Store) CountFollowers(ctx context.Context, authors []feed.UserID) ([]int64, error) {
-	rows, err := s.pool.Query(ctx, countFollowers, numbers(authors))
-	if err != nil {
-		return nil, translate("count followers", err)
-	}
-	counts, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	return counts, translate("count followers", err)
+	return column[int64](ctx, s, "count followers", countFollowers, numbers(authors))
+}
+
+// column returns the only column of a statement.
+func column[T any](ctx context.Context, s *Store, doing, sql string, args ...any) (values []T, err error) {
+	err = s.call(ctx, doing, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		values, err = pgx.CollectRows(rows, pgx.RowTo[T])
+		return err
+	})
+	return values, err
 }
