@@ -53,6 +53,14 @@ type Shared interface {
 	// old, and returns the present one.
 	BeginLife(ctx context.Context, old Life) (Life, error)
 
+	// LogName returns the name of the event log that gets this storage's events, ""
+	// before the first SetLogName. A process with another log would take events
+	// where nobody delivers them.
+	LogName(ctx context.Context) (string, error)
+
+	// SetLogName names it, for all processes.
+	SetLogName(ctx context.Context, name string) error
+
 	// TokenKey returns the 32 secret bytes under which page tokens are signed:
 	// made at random by the first caller, the same for all callers for ever.
 	TokenKey(ctx context.Context) ([]byte, error)

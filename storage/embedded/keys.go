@@ -54,6 +54,7 @@ const (
 var (
 	keyFormat   = []byte{tableMeta, 'f'}
 	keyToken    = []byte{tableMeta, 't'}
+	keyLogName  = []byte{tableMeta, 'l'}
 	keyShared   = []byte{tableSharedHead}
 	eventsEnd   = []byte{tableEvents + 1}
 	sharedEnd   = []byte{tableTiers + 1}

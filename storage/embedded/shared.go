@@ -156,3 +156,29 @@ func (s *Store) TokenKey(ctx context.Context) ([]byte, error) {
 	defer s.leave()
 	return slices.Clone(s.token), nil
 }
+
+// LogName implements storage.Shared.
+func (s *Store) LogName(ctx context.Context) (name string, err error) {
+	const doing = "read the log's name"
+	if err := s.enter(ctx, doing); err != nil {
+		return "", err
+	}
+	defer s.leave()
+	_, err = s.lookup(keyLogName, func(value []byte) error {
+		name = string(value)
+		return nil
+	})
+	return name, translate(doing, err)
+}
+
+// SetLogName implements storage.Shared.
+func (s *Store) SetLogName(ctx context.Context, name string) error {
+	const doing = "store the log's name"
+	if err := s.enter(ctx, doing); err != nil {
+		return err
+	}
+	defer s.leave()
+	b := s.batch()
+	b.set(keyLogName, []byte(name))
+	return translate(doing, s.commit(b, pebble.Sync))
+}

@@ -19,6 +19,7 @@ var sharedCases = []testCase{
 	{"ChangeTier_NotTooLate", tierLate},
 	{"PutSettings", settings},
 	{"BeginLife_OncePerLife", lives},
+	{"LogName_Lasts", logName},
 	{"TokenKey_OnceForEver", tokenKey},
 }
 
@@ -131,6 +132,20 @@ func lives(t *testing.T, s Stores) {
 	}
 	if got := result(s.Graph.GetTiers(bg, 0))(t).Life; got != present[0] {
 		t.Fatalf("life %d, want %d", got, present[0])
+	}
+}
+
+func logName(t *testing.T, s Stores) {
+	for _, name := range []string{"", "one", "another"} {
+		if name != "" {
+			must(t, s.Graph.SetLogName(bg, name))
+		}
+		if s.Reopen != nil {
+			s = s.Reopen(t)
+		}
+		if got := result(s.Graph.LogName(bg))(t); got != name {
+			t.Fatalf("the log's name is %q, want %q", got, name)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package engines
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"path/filepath"
 
@@ -64,7 +65,7 @@ func (s *Set) openLog(ctx context.Context, c Config, o Options) error {
 			return err
 		}
 		s.Log = opened(s, log)
-		return nil
+		return s.checkLogName(ctx, c.Log)
 	}
 	log, err := embeddedlog.Open(filepath.Join(c.DataDir, logFolder), o.Topics,
 		embeddedlog.Options{Clock: o.Clock, Logger: o.Logger, OnFatal: o.OnFatal})
@@ -74,6 +75,26 @@ func (s *Set) openLog(ctx context.Context, c Config, o Options) error {
 	s.localLog = opened(s, log)
 	s.Log = log
 	s.checkpoints = append(s.checkpoints, checkpoint{logFolder, log.Checkpoint})
+	return nil
+}
+
+// checkLogName refuses a log that is not the one of this storage: its events would go
+// where nobody delivers them. Storage that has named none takes any.
+func (s *Set) checkLogName(ctx context.Context, url string) error {
+	if s.Graph == nil {
+		return nil
+	}
+	known, err := s.Graph.LogName(ctx)
+	if err != nil || known == "" {
+		return err
+	}
+	name, err := kafka.Name(ctx, url)
+	if err != nil {
+		return err
+	}
+	if name != known {
+		return fmt.Errorf("the event log at %s is %s, and this storage's posts go to %s: correct --log; or, to move to this one, stop all processes and run: skein migrate", url, name, known)
+	}
 	return nil
 }
 

@@ -45,7 +45,7 @@ func migrated(t *testing.T, name string) urls {
 func TestStartFails(t *testing.T) {
 	longOnly(t)
 	good := migrated(t, "start")
-	newer, weak := migrated(t, "start_newer"), migrated(t, "start_weak")
+	newer, weak, other := migrated(t, "start_newer"), migrated(t, "start_weak"), migrated(t, "start_other")
 	ours.sql(t, "start_newer", "INSERT INTO skein_schema (version_id, is_applied) VALUES (9000, true)")
 	ours.sql(t, "start_weak", "ALTER DATABASE start_weak SET synchronous_commit = off")
 	nobody, mute := silence(t)
@@ -66,6 +66,7 @@ func TestStartFails(t *testing.T) {
 		{"Kafka hangs", urls{log: "kafka://" + mute}, "see that Kafka runs"},
 		{"Kafka's URL is malformed", urls{log: "kafka://"}, "event log's URL"},
 		{"there are no topics", urls{log: good.log + "x"}, "run: skein migrate"},
+		{"Kafka is another storage's", urls{log: other.log}, "correct --log"},
 		{"Redis is down", urls{timelines: "redis://:secret@" + nobody}, "redis at " + nobody},
 		{"Redis hangs", urls{timelines: "redis://:secret@" + mute}, "redis at " + mute},
 		{"Redis's URL is malformed", urls{timelines: "redis://:secret@a:b:c"}, "URL of Redis is malformed"},

@@ -92,6 +92,28 @@ func (l *Log) load(ctx context.Context, topics []eventlog.Topic, opts Options) e
 	return l.judge(weak, brokers, opts)
 }
 
+// Name returns what tells the log at url from others, under whichever addresses: the
+// id of the cluster, and the prefix of the topics.
+func Name(ctx context.Context, url string) (name string, err error) {
+	a, err := parseURL(url)
+	if err != nil {
+		return "", err
+	}
+	l := connect(a, nil, Options{}.withDefaults())
+	defer func() { err = errors.Join(err, l.Close()) }()
+	ctx, cancel := context.WithTimeout(ctx, openPatience)
+	defer cancel()
+	err = l.ask(ctx, "ask for the cluster's id", func(ctx context.Context) error {
+		m, err := l.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{}})
+		if err != nil {
+			return err
+		}
+		name = m.ClusterID + "/" + a.prefix
+		return nil
+	})
+	return name, err
+}
+
 // judge refuses settings that weaken W2, or says them loudly.
 func (l *Log) judge(weak []string, brokers int, opts Options) error {
 	switch {
