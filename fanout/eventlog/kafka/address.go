@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"regexp"
@@ -29,6 +30,9 @@ func parseURL(url string) (address, error) {
 		return address{}, fmt.Errorf("the event log's URL must look like kafka://host:9092,host:9092[/prefix]")
 	}
 	hosts, prefix, named := strings.Cut(rest, "/")
+	if strings.Contains(hosts, "@") { // not said again: it may be a password
+		return address{}, errors.New("the event log's URL names a user, and Skein has no SASL: give brokers alone, kafka://host:9092,host:9092[/prefix]")
+	}
 	a := address{prefix: defaultPrefix}
 	if named && prefix != "" {
 		a.prefix = prefix

@@ -35,10 +35,10 @@ func TestURL(t *testing.T) {
 	}
 	for _, url := range []string{
 		"", "h1:1", "redis://h1", "kafka://", "kafka://h1,", "kafka://:1", "kafka://h1:1/a/b", "kafka://h1/ä",
-		"kafka://user@h1", "kafka://h1?x=1", "kafka://h1/" + strings.Repeat("x", 101),
+		"kafka://user@h1", "kafka://user@h1:1", "kafka://h1?x=1", "kafka://h1/" + strings.Repeat("x", 101),
 	} {
-		if a, err := parseURL(url); err == nil {
-			t.Errorf("%q was taken for %+v", url, a)
+		if a, err := parseURL(url); err == nil || strings.Contains(err.Error(), "user@") {
+			t.Errorf("%q was taken for %+v, %v", url, a, err)
 		}
 	}
 }
