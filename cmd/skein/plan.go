@@ -17,12 +17,7 @@ type planned struct {
 	Load    capacity.Load    `json:"load"`
 	Rates   capacity.Rates   `json:"peak_rates"`
 	Machine capacity.Machine `json:"machine"`
-	Engines []engineNeed     `json:"engines"`
-}
-
-type engineNeed struct {
-	capacity.Need
-	Machines int64
+	Engines []capacity.Need  `json:"engines"`
 }
 
 func (p *program) planCommand() *cobra.Command {
@@ -59,7 +54,8 @@ for a first guess: measure before you buy.`,
 			if !(machine.Cores > 0 && machine.Memory > 0 && machine.Disk > 0) {
 				return usageError{errors.New("a machine has cores, memory and disk, more than 0 of each")}
 			}
-			answer := plan(load, capacity.Machine{Cores: machine.Cores, Memory: machine.Memory * 1e9, Disk: machine.Disk * 1e9})
+			bytes := capacity.Machine{Cores: machine.Cores, Memory: machine.Memory * 1e9, Disk: machine.Disk * 1e9}
+			answer := planned{load, load.Rates(), bytes, capacity.Plan(load, capacity.Servers(), bytes)}
 			return o.answer(answer, answer.write)
 		},
 	}
@@ -83,14 +79,6 @@ for a first guess: measure before you buy.`,
 	return cmd
 }
 
-func plan(load capacity.Load, machine capacity.Machine) planned {
-	answer := planned{Load: load, Rates: load.Rates(), Machine: machine}
-	for _, need := range capacity.Plan(load, capacity.Servers()) {
-		answer.Engines = append(answer.Engines, engineNeed{need, need.Machines(machine)})
-	}
-	return answer
-}
-
 func (a planned) write(w io.Writer) error {
 	fmt.Fprintf(w, "At the peak: %s posts, %s deliveries and %s reads a second.\n\n",
 		grouped(int64(a.Rates.Posts)), grouped(int64(a.Rates.Deliveries)), grouped(int64(a.Rates.Reads)))
@@ -101,6 +89,11 @@ func (a planned) write(w io.Writer) error {
 	}
 	if err := table.Flush(); err != nil {
 		return err
+	}
+	for _, e := range a.Engines {
+		if e.TooLarge {
+			fmt.Fprintf(w, "\nThis %s is larger than a machine, and it does not spread over several.\n", e.Engine)
+		}
 	}
 	_, err := fmt.Fprintf(w, "\nA machine has %.0f cores, %.0f GB of memory, %.0f GB of disk; replicas are counted.\n",
 		a.Machine.Cores, a.Machine.Memory/1e9, a.Machine.Disk/1e9)

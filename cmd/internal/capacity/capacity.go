@@ -10,26 +10,27 @@ import (
 
 // Load is who does what. Rates are means over a day.
 type Load struct {
-	Users int64
+	Users int64 `json:"users"`
 	// Follows is how many users one follows, on average; so many followers a user
 	// has, too.
-	Follows float64
+	Follows float64 `json:"follows"`
 	// Audience is how many followers the author of a post has, on average over
 	// posts; 0 for Follows. It is more where the followed post more.
-	Audience float64
+	Audience float64 `json:"audience"`
 	// Active is the share of users who read often enough to have a timeline.
-	Active float64
+	Active float64 `json:"active"`
 	// Pushed is the share of deliveries that is pushed; the rest, of loud authors,
 	// is pulled.
-	Pushed float64
+	Pushed float64 `json:"pushed"`
 	// Posts is what a user posts a day, Reads what an active user reads.
-	Posts, Reads float64
+	Posts float64 `json:"posts"`
+	Reads float64 `json:"reads"`
 	// Peak is how many times the mean the busiest minute is.
-	Peak float64
+	Peak float64 `json:"peak"`
 	// PostBytes is the text and payload of a post.
-	PostBytes float64
+	PostBytes float64 `json:"post_bytes"`
 	// Days is how long posts are kept.
-	Days float64
+	Days float64 `json:"days"`
 }
 
 // Validate returns what does not make sense.
@@ -61,7 +62,9 @@ func (l Load) Validate() error {
 
 // Rates are what a load comes to each second, at its peak.
 type Rates struct {
-	Posts, Deliveries, Reads float64
+	Posts      float64 `json:"posts"`
+	Deliveries float64 `json:"deliveries"`
+	Reads      float64 `json:"reads"`
 }
 
 const day = 24 * 60 * 60
@@ -81,40 +84,48 @@ func (l Load) Rates() Rates {
 	}
 }
 
-// Machine is what an engine is spread over.
+// Machine is what an engine is spread over. Memory and Disk are in bytes.
 type Machine struct {
-	Cores, Memory, Disk float64 // the last two in bytes
-}
-
-// Machines returns how many of a machine a need takes, by whatever runs out first; 0
-// for none.
-func (n Need) Machines(m Machine) int64 {
-	return int64(math.Ceil(max(n.Cores/m.Cores, n.Memory/m.Memory, n.Disk/m.Disk)))
+	Cores  float64 `json:"cores"`
+	Memory float64 `json:"memory"`
+	Disk   float64 `json:"disk"`
 }
 
 // Need is what one engine takes. Cores are at the peak, Memory and Disk in bytes with
 // all replicas, Network in bytes a second at the peak, in and out, without replication.
+// Machines are as many as the scarcest of cores, memory and disk asks for, and one for
+// each replica at least.
 type Need struct {
-	Engine                       string
-	Cores, Memory, Disk, Network float64
+	Engine   string  `json:"engine"`
+	Cores    float64 `json:"cores"`
+	Memory   float64 `json:"memory"`
+	Disk     float64 `json:"disk"`
+	Network  float64 `json:"network"`
+	Machines int64   `json:"machines"`
+	// TooLarge says that the engine does not spread over machines, and takes more
+	// than one for a copy.
+	TooLarge bool `json:"too_large"`
 }
 
-// Plan returns what a load takes, engine by engine in the order of Costs.
-func Plan(l Load, c Costs) []Need {
+// Plan returns what a load takes on a kind of machine, in the order of Costs.
+func Plan(l Load, c Costs, m Machine) []Need {
 	r := l.Rates()
 	users, live := float64(l.Users), float64(l.Users)*l.Active
 	posts := users * l.Posts * l.Days
 	var needs []Need
 	for _, e := range c.Engines {
-		needs = append(needs, Need{
+		n := Need{
 			Engine: e.Name,
 			Cores:  (r.Posts*e.Post + r.Deliveries*e.Delivery + r.Reads*e.Read) / 1e6 / c.Utilization,
 			Memory: live * e.TimelineBytes * e.Replicas,
 			Disk: (posts*(e.PostBytes+e.PostCopies*l.PostBytes) + users*l.Follows*e.FollowBytes +
 				users*l.Posts*e.EventDays*(e.EventBytes+e.EventCopies*l.PostBytes)) * e.Replicas,
-			Network: r.Posts*(e.PostWire+l.PostBytes*e.PostCopies) + r.Deliveries*e.DeliveryWire +
+			Network: r.Posts*(e.PostWire+l.PostBytes*e.WirePosts) + r.Deliveries*e.DeliveryWire +
 				r.Reads*(e.ReadWire+e.ReadPosts*l.PostBytes),
-		})
+		}
+		n.Machines = int64(math.Ceil(max(e.Replicas, n.Cores/m.Cores, n.Memory/m.Memory, n.Disk/m.Disk)))
+		n.TooLarge = e.OneMachine && float64(n.Machines) > e.Replicas
+		needs = append(needs, n)
 	}
 	return needs
 }

@@ -27,16 +27,21 @@ func TestPlan(t *testing.T) {
 	c := Costs{Utilization: 0.5, Engines: []Engine{{
 		Name: "e", Post: 100, Delivery: 10, Read: 1000, Replicas: 3,
 		PostBytes: 50, PostCopies: 1, FollowBytes: 10, EventBytes: 20, EventDays: 2,
-		TimelineBytes: 1000, PostWire: 10, DeliveryWire: 1, ReadWire: 7, ReadPosts: 1,
+		TimelineBytes: 1000, PostWire: 10, WirePosts: 1, OneMachine: true, DeliveryWire: 1, ReadWire: 7, ReadPosts: 1,
 	}}}
-	n := Plan(l, c)[0]
+	m := Machine{Cores: 8, Memory: 1e9, Disk: 1e12}
+	n := Plan(l, c, m)[0]
 	// 20 posts, 900 deliveries and 200 reads a second.
 	near(t, "cores", n.Cores, (20*100+900*10+200*1000)/1e6/0.5)
 	near(t, "memory", n.Memory, 432_000*1000*3)
 	near(t, "disk", n.Disk, 3*(8_640_000*150+86_400_000*10+864_000*2*20))
 	near(t, "network", n.Network, 20*(10+100)+900+200*107)
-	if m := n.Machines(Machine{Cores: 8, Memory: 1e9, Disk: 1e12}); m != 2 {
-		t.Errorf("%d machines; 1.3 GB of memory are 2", m)
+	if n.Machines != 3 || n.TooLarge {
+		t.Errorf("%d machines, too large %v; three copies of 432 MB are one each", n.Machines, n.TooLarge)
+	}
+	m.Memory = 1e8
+	if n := Plan(l, c, m)[0]; n.Machines != 13 || !n.TooLarge {
+		t.Errorf("%d machines, too large %v; 1.3 GB are 13 of 100 MB", n.Machines, n.TooLarge)
 	}
 	l.Audience = 300
 	near(t, "deliveries", l.Rates().Deliveries, 2700)

@@ -25,8 +25,11 @@ type Engine struct {
 	TimelineBytes float64
 
 	// What goes over the wire for a post, a delivery and a read, beside the texts;
-	// of these a read moves ReadPosts.
-	PostWire, DeliveryWire, ReadWire, ReadPosts float64
+	// a post moves its own WirePosts times, a read those of ReadPosts posts.
+	PostWire, WirePosts, DeliveryWire, ReadWire, ReadPosts float64
+
+	// OneMachine says that the engine does not spread: all of a copy is on one.
+	OneMachine bool
 }
 
 // Servers returns the costs with PostgreSQL, Kafka and Redis, as measured by the runs
@@ -39,11 +42,11 @@ func Servers() Costs {
 	return Costs{
 		Utilization: 0.5,
 		Engines: []Engine{
-			{Name: "skein", Post: 190, Delivery: 1.2, Read: 330, Replicas: 1, PostWire: 200, PostCopies: 1, ReadWire: page * 30, ReadPosts: page},
+			{Name: "skein", Post: 190, Delivery: 1.2, Read: 330, Replicas: 1, PostWire: 200, WirePosts: 2, ReadWire: page * 30, ReadPosts: page},
 			{
-				Name: "postgres", Post: 230, Delivery: 0.5, Read: 210, Replicas: 2,
+				Name: "postgres", Post: 230, Delivery: 0.5, Read: 210, Replicas: 2, OneMachine: true,
 				PostBytes: 150, PostCopies: 1, FollowBytes: 158,
-				PostWire: 600, DeliveryWire: 10, ReadWire: 20 * page, ReadPosts: page / 2,
+				PostWire: 600, WirePosts: 1, DeliveryWire: 10, ReadWire: 20 * page, ReadPosts: page / 2,
 			},
 			{
 				Name: "kafka", Post: 230, Delivery: 1.2, Replicas: 3,
