@@ -14,7 +14,7 @@
 // Only a transaction that writes waits for the standbys, and a wait that is cut
 // short (a caller's deadline, a restart) leaves the post visible without them. So a
 // call that answers from what it found, and promises that it stays, writes too: see
-// awaitStandbys.
+// awaitStandbys. Of follows the lock of the head is a write.
 //
 //	key      ── a second call with it waits here for the first one's commit
 //	rows     ── post, event

@@ -57,6 +57,7 @@ func TestSilentServer(t *testing.T) {
 					t.Errorf("%s of a silent server: %v, want unavailable", what, o.err)
 				}
 			case <-limit:
+				server.Resume() // else nothing of this test ends
 				t.Fatalf("%s of a silent server did not end within %v", what, soon)
 			}
 		}
@@ -111,19 +112,21 @@ func TestTierCopy_ACallerLeaves(t *testing.T) {
 	exec(t, c, `SELECT pg_advisory_lock(739, 1)`) // as a change that commits slowly
 	ctx, leave := context.WithCancel(bg)
 	first := start(func() (*storage.TierView, error) { return tiers.View(ctx) })
+	var session int
 	eventually(t, "storage is asked", func() bool {
-		return value[bool](t, c, `SELECT EXISTS (SELECT FROM pg_locks WHERE classid = 739 AND NOT granted)`)
+		session = value[int](t, c, `SELECT coalesce(max(pid), 0) FROM pg_locks WHERE classid = 739 AND NOT granted`)
+		return session > 0
 	})
 	leave()
 	if o := <-first; feed.CodeOf(o.err) != feed.CodeUnavailable {
 		t.Errorf("who left has %v, want unavailable", o.err)
 	}
-	if !value[bool](t, c, `SELECT EXISTS (SELECT FROM pg_locks WHERE classid = 739 AND NOT granted)`) {
-		t.Error("who left took the question along")
-	}
 	second := start(func() (*storage.TierView, error) { return tiers.View(bg) })
 	exec(t, c, `SELECT pg_advisory_unlock(739, 1)`)
 	receive(t, "another reader has the tiers", second)
+	if !value[bool](t, c, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)`, session) {
+		t.Error("who left took the question along: its session is closed")
+	}
 }
 
 // The top, T1: who asks for the oldest believes from its own clock that no post
