@@ -60,7 +60,11 @@ type Position struct {
 	// the timeline is created. 0 says that nothing is known: a copy that bears
 	// it must not be used.
 	Acts uint64
-	// Deletes counts the deletes announced so far.
+	// Shard of the viewer. Each shard counts deletes by itself: positions of
+	// two do not compare.
+	Shard int
+	// Deletes counts the deletes announced so far, as Shard knows them: all, as
+	// every shard is told of each.
 	Deletes uint64
 }
 
@@ -179,9 +183,10 @@ type Store interface {
 	// it returned has a Position that differs from any read before.
 	Announce(ctx context.Context, acts ...Act) error
 
-	// DeletedSince returns the posts deleted after a position of Deletes and
-	// up to now. A position that this store never gave is not Known.
-	DeletedSince(ctx context.Context, position uint64) (Deletes, error)
+	// DeletedSince returns the posts deleted after a position of Deletes that
+	// was read in shard, and up to now. A position that this shard never gave
+	// is not Known.
+	DeletedSince(ctx context.Context, shard int, position uint64) (Deletes, error)
 
 	// Shard returns the shard in which viewer's timeline lies: 0 to Shards-1.
 	Shard(viewer feed.UserID) int

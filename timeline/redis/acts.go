@@ -94,8 +94,11 @@ func (n *node) appendDeletes(ctx context.Context, posts []feed.PostID) (string, 
 
 // DeletedSince returns the posts deleted after position, in the order of their
 // announcement. The last 4,096 are remembered.
-func (s *Store) DeletedSince(ctx context.Context, position uint64) (timeline.Deletes, error) {
+func (s *Store) DeletedSince(ctx context.Context, shard int, position uint64) (timeline.Deletes, error) {
 	var deletes timeline.Deletes
+	if shard < 0 || shard >= s.Shards() {
+		return deletes, nil
+	}
 	err := s.each(ctx, func(ctx context.Context, n *node) error {
 		if deletes.Known {
 			return nil

@@ -135,7 +135,7 @@ func TestClosedIsUnavailable(t *testing.T) {
 		"Barrier":      func() error { return s.Barrier(ctx) },
 		"Drop":         func() error { return s.Drop(ctx, 1) },
 		"Announce":     func() error { return s.Announce(ctx, timeline.Act{Viewer: 1, Deleted: 1}) },
-		"DeletedSince": func() error { _, err := s.DeletedSince(ctx, 0); return err },
+		"DeletedSince": func() error { _, err := s.DeletedSince(ctx, 0, 0); return err },
 		"Stats":        func() error { _, err := s.Stats(ctx); return err },
 	} {
 		if err := call(); feed.CodeOf(err) != feed.CodeUnavailable || !strings.Contains(err.Error(), "closed") {
