@@ -59,12 +59,13 @@ func (f *Fanout) consumePartition(ctx context.Context, l lane, p eventlog.Partit
 // that works is finished even after fetching ended; one that fails is then left.
 func (f *Fanout) handle(ctx context.Context, l lane, records []eventlog.Record) bool {
 	for pause := newPause(); ; pause.wait(ctx) {
+		mark := f.cfg.Timelines.Mark()
 		err := f.attempt(l, records)
 		if err != nil && !retryable(err) {
 			err = f.handleEach(l, records)
 		}
 		if err == nil {
-			err = f.cfg.Timelines.Barrier(f.working)
+			err = f.cfg.Timelines.Barrier(f.working, mark)
 		}
 		if err == nil {
 			return true

@@ -115,6 +115,11 @@ type Undelivered struct {
 	Err        error
 }
 
+// Mark is a moment in the life of a store: a worker's deliveries after it are those
+// that the worker's Barrier is about. What one worker's Barrier finds lost is told to
+// all whose marks are older. Marks of two stores do not compare.
+type Mark uint64
+
 // Act is something that must show at once everywhere (T4). Either may be 0.
 type Act struct {
 	// Viewer whose own posts or follows changed.
@@ -171,10 +176,15 @@ type Store interface {
 	// which may alias it.
 	Deliver(ctx context.Context, deliveries []Delivery) (Outcome, error)
 
-	// Barrier returns when every earlier Deliver is as safe as the store can
-	// make it; an error means that deliveries since the last Barrier may be
-	// lost and must be repeated. A worker calls it before it commits offsets.
-	Barrier(ctx context.Context) error
+	// Mark is what a worker takes before it delivers, for Barrier. It never
+	// fails, and asks nobody.
+	Mark() Mark
+
+	// Barrier returns when every Deliver that began after mark was taken, and
+	// has returned, is as safe as the store can make it. An error means that
+	// these may be lost and must be repeated, under a new mark; with this one
+	// it may fail for ever. A worker calls it before it commits offsets.
+	Barrier(ctx context.Context, mark Mark) error
 
 	// Drop removes timelines. Those absent are no error.
 	Drop(ctx context.Context, viewers ...feed.UserID) error

@@ -84,7 +84,7 @@ func TestClosedIsUnavailable(t *testing.T) {
 			_, err := s.Deliver(ctx, []timeline.Delivery{{Post: 1, Viewers: []feed.UserID{1}}})
 			return err
 		},
-		"Barrier":      func() error { return s.Barrier(ctx) },
+		"Barrier":      func() error { return s.Barrier(ctx, s.Mark()) },
 		"Drop":         func() error { return s.Drop(ctx, 1) },
 		"Announce":     func() error { return s.Announce(ctx, timeline.Act{Viewer: 1, Deleted: 1}) },
 		"DeletedSince": func() error { _, err := s.DeletedSince(ctx, 0, 0); return err },

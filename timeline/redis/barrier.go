@@ -7,6 +7,8 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"skein/timeline"
 )
 
 // barrier is what a store knows of a master between barriers.
@@ -26,14 +28,25 @@ var (
 	errNoReplica   = errors.New("no replica has acknowledged the deliveries; the server may have been deposed")
 )
 
+var errLost = errors.New("a server was found to have lost deliveries meanwhile")
+
+// Mark is how often a loss was found.
+func (s *Store) Mark() timeline.Mark { return timeline.Mark(s.losses.Load()) }
+
 // Barrier makes sure of each master that it still is one, the same one, and that
 // a replica, if it has or had any, has all that was delivered: a write of this
 // connection comes after every earlier delivery, and WAIT waits for that.
 //
 // A server that lost deliveries by a restart has lost their timelines with them,
 // as these bear its former stamp. It fails here all the same, once.
-func (s *Store) Barrier(ctx context.Context) error {
+func (s *Store) Barrier(ctx context.Context, mark timeline.Mark) error {
 	err := s.each(ctx, func(ctx context.Context, n *node) error { return n.barrier(ctx) })
+	if err != nil && ctx.Err() == nil {
+		s.losses.Add(1)
+	}
+	if err == nil && s.Mark() != mark {
+		err = errLost
+	}
 	if err != nil {
 		return unavailable("secure deliveries", err)
 	}

@@ -182,7 +182,7 @@ func TestDownAndUp(t *testing.T) {
 		t.Fatalf("%+v, want a shard that fails", out)
 	}
 	for name, err := range map[string]error{
-		"Read": err, "Deliver": out.Undelivered[0].Err, "Barrier": s.Barrier(ctx),
+		"Read": err, "Deliver": out.Undelivered[0].Err, "Barrier": s.Barrier(ctx, s.Mark()),
 		"Drop": s.Drop(ctx, 1), "Announce": s.Announce(ctx, timeline.Act{Viewer: 1}),
 	} {
 		if feed.CodeOf(err) != feed.CodeUnavailable {

@@ -48,10 +48,10 @@ func TestOlderSnapshot(t *testing.T) {
 	if ok, err := s.Finish(ctx, 2, building, nil, 0, 1); ok || err != nil {
 		t.Fatalf("Finish of a list of another life: %v, %v", ok, err)
 	}
-	if err := s.Barrier(ctx); feed.CodeOf(err) != feed.CodeUnavailable {
+	if err := s.Barrier(ctx, s.Mark()); feed.CodeOf(err) != feed.CodeUnavailable {
 		t.Fatalf("a barrier after the restart: %v, want UNAVAILABLE", err)
 	}
-	if err := s.Barrier(ctx); err != nil {
+	if err := s.Barrier(ctx, s.Mark()); err != nil {
 		t.Fatalf("the barrier after the one that failed: %v", err)
 	}
 	build(t, s, 2, 7) // a building of the former life holds nobody up

@@ -132,7 +132,7 @@ func TestClosedIsUnavailable(t *testing.T) {
 		"Create":       func() error { _, _, err := s.Create(ctx, 1, life); return err },
 		"Finish":       func() error { _, err := s.Finish(ctx, 1, 1, nil, 0, 1); return err },
 		"Fold":         func() error { _, err := s.Fold(ctx, 1, 1, 1, 2, nil); return err },
-		"Barrier":      func() error { return s.Barrier(ctx) },
+		"Barrier":      func() error { return s.Barrier(ctx, s.Mark()) },
 		"Drop":         func() error { return s.Drop(ctx, 1) },
 		"Announce":     func() error { return s.Announce(ctx, timeline.Act{Viewer: 1, Deleted: 1}) },
 		"DeletedSince": func() error { _, err := s.DeletedSince(ctx, 0, 0); return err },

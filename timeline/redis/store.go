@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -19,6 +20,8 @@ type Store struct {
 	opts  Options
 	nodes []*node
 	close func() error
+
+	losses atomic.Uint64 // how often a Barrier found that deliveries may be lost
 }
 
 func newStore(opts Options, client *goredis.Client) *Store {
