@@ -19,7 +19,7 @@ import (
 // names it and says what to do, and no password.
 func TestOpenRefuses(t *testing.T) {
 	locked := own(t, "--requirepass", "right")
-	master, replica, cluster := own(t), own(t), ownCluster(t)
+	master, replica, cluster := own(t), own(t), ownNode(t)
 	if err := raw(t, replica.URL()).ReplicaOf(ctx, "127.0.0.1", port(master.URL())).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -58,9 +58,9 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// ownCluster starts a server in cluster mode. It takes a second port, 10,000 above
+// ownNode starts a server in cluster mode. It takes a second port, 10,000 above
 // the first, which may be in use.
-func ownCluster(t *testing.T) (server *servers.Server) {
+func ownNode(t *testing.T) (server *servers.Server) {
 	t.Helper()
 	var err error
 	for range 10 {
