@@ -59,12 +59,13 @@ func (f *Fanout) consumePartition(ctx context.Context, l lane, p eventlog.Partit
 // that works is finished even after fetching ended; one that fails is then left.
 func (f *Fanout) handle(ctx context.Context, l lane, records []eventlog.Record) bool {
 	for pause := newPause(); ; pause.wait(ctx) {
+		mark := f.cfg.Timelines.Mark()
 		err := f.attempt(l, records)
 		if err != nil && !retryable(err) {
 			err = f.handleEach(l, records)
 		}
 		if err == nil {
-			if err = f.cfg.Timelines.Barrier(f.working); err == nil {
+			if err = f.cfg.Timelines.Barrier(f.working, mark); err == nil {
 				return true
 			}
 			f.awaitTimelines(ctx)
@@ -84,7 +85,7 @@ func (f *Fanout) handle(ctx context.Context, l lane, records []eventlog.Record) 
 // time (F2, F4).
 func (f *Fanout) awaitTimelines(ctx context.Context) {
 	for pause := newPause(); ctx.Err() == nil && f.working.Err() == nil; pause.wait(ctx) {
-		if f.cfg.Timelines.Barrier(f.working) == nil {
+		if f.cfg.Timelines.Barrier(f.working, f.cfg.Timelines.Mark()) == nil {
 			return
 		}
 	}

@@ -190,11 +190,12 @@ func (f *Fanout) replay(ctx context.Context, r eventlog.Record) error {
 	if !r.Post.Valid() || !author.Valid() {
 		return nil // there is no such post any more
 	}
+	mark := f.cfg.Timelines.Mark()
 	err := f.eachPage(ctx, author, feed.AllHashes, func(page []feed.UserID) error {
 		return f.deliverWhole(ctx, r.Post, page)
 	})
 	if err != nil {
 		return err
 	}
-	return f.cfg.Timelines.Barrier(ctx)
+	return f.cfg.Timelines.Barrier(ctx, mark)
 }

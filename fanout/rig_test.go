@@ -183,12 +183,12 @@ func (s *testTimelines) Shards() int { return s.shards }
 
 func (s *testTimelines) Shard(viewer feed.UserID) int { return int(viewer) % s.shards }
 
-func (s *testTimelines) Barrier(ctx context.Context) error {
+func (s *testTimelines) Barrier(ctx context.Context, mark timeline.Mark) error {
 	s.barriers.Add(1)
 	if s.away.Load() {
 		return feed.Unavailable("wait for the timelines", context.DeadlineExceeded)
 	}
-	return s.Store.Barrier(ctx)
+	return s.Store.Barrier(ctx, mark)
 }
 
 func (s *testTimelines) Deliver(ctx context.Context, deliveries []timeline.Delivery) (timeline.Outcome, error) {

@@ -31,4 +31,6 @@
 //
 // Announce tells all servers of an act that no cached copy may contradict. A
 // reader compares the Position read with a page to the one that its copies bear.
+// Shards fail one by one, so each has a position of its own, and every delete is
+// announced to all of them.
 package timeline

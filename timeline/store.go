@@ -60,7 +60,11 @@ type Position struct {
 	// the timeline is created. 0 says that nothing is known: a copy that bears
 	// it must not be used.
 	Acts uint64
-	// Deletes counts the deletes announced so far.
+	// Shard of the viewer. Each shard counts deletes by itself: positions of
+	// two do not compare.
+	Shard int
+	// Deletes counts the deletes announced so far, as Shard knows them: all, as
+	// every shard is told of each.
 	Deletes uint64
 }
 
@@ -110,6 +114,11 @@ type Undelivered struct {
 	Deliveries []Delivery
 	Err        error
 }
+
+// Mark is a moment in the life of a store: a worker's deliveries after it are those
+// that the worker's Barrier is about. What one worker's Barrier finds lost is told to
+// all whose marks are older. Marks of two stores do not compare.
+type Mark uint64
 
 // Act is something that must show at once everywhere (T4). Either may be 0.
 type Act struct {
@@ -167,10 +176,15 @@ type Store interface {
 	// which may alias it.
 	Deliver(ctx context.Context, deliveries []Delivery) (Outcome, error)
 
-	// Barrier returns when every earlier Deliver is as safe as the store can
-	// make it; an error means that deliveries since the last Barrier may be
-	// lost and must be repeated. A worker calls it before it commits offsets.
-	Barrier(ctx context.Context) error
+	// Mark is what a worker takes before it delivers, for Barrier. It never
+	// fails, and asks nobody.
+	Mark() Mark
+
+	// Barrier returns when every Deliver that began after mark was taken, and
+	// has returned, is as safe as the store can make it. An error means that
+	// these may be lost and must be repeated, under a new mark; with this one
+	// it may fail for ever. A worker calls it before it commits offsets.
+	Barrier(ctx context.Context, mark Mark) error
 
 	// Drop removes timelines. Those absent are no error.
 	Drop(ctx context.Context, viewers ...feed.UserID) error
@@ -179,9 +193,10 @@ type Store interface {
 	// it returned has a Position that differs from any read before.
 	Announce(ctx context.Context, acts ...Act) error
 
-	// DeletedSince returns the posts deleted after a position of Deletes and
-	// up to now. A position that this store never gave is not Known.
-	DeletedSince(ctx context.Context, position uint64) (Deletes, error)
+	// DeletedSince returns the posts deleted after a position of Deletes that
+	// was read in shard, and up to now. A position that this shard never gave
+	// is not Known.
+	DeletedSince(ctx context.Context, shard int, position uint64) (Deletes, error)
 
 	// Shard returns the shard in which viewer's timeline lies: 0 to Shards-1.
 	Shard(viewer feed.UserID) int

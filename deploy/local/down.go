@@ -8,8 +8,6 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
-
-	"skein/deploy/local/servers"
 )
 
 func (p *program) downCommand() *cobra.Command {
@@ -22,7 +20,7 @@ only if it is the one that was started, not another that has its id now.`,
 		Example: "  local down\n  local down --wipe",
 		Args:    engineArgs,
 		RunE: func(command *cobra.Command, args []string) error {
-			return p.down(command.Context(), chosen(args), wipe)
+			return p.down(command.Context(), chosen(args, known), wipe)
 		},
 	}
 	command.Flags().BoolVar(&wipe, "wipe", false, "remove their data and logs as well")
@@ -51,7 +49,7 @@ func (p *program) down(ctx context.Context, names []string, wipe bool) error {
 }
 
 func (p *program) downOne(ctx context.Context, name string, wipe bool) error {
-	s, err := servers.Open(p.folder(name))
+	s, err := p.open(name)
 	switch {
 	case err == nil && s.Running():
 		if err := s.Stop(ctx); err != nil {

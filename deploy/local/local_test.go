@@ -126,6 +126,25 @@ func TestTwice(t *testing.T) {
 	}
 }
 
+// TestCluster: the cluster runs only where it is named, and is one engine.
+func TestCluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds to start")
+	}
+	h := newHouse(t)
+	h.must(t, "up", "redis-cluster")
+	h.must(t, "env")
+	if got := h.stdout.String(); !strings.HasPrefix(got, "export SKEIN_TEST_REDIS_CLUSTER='redis-cluster://127.0.0.1:") || strings.Count(got, "\n") != 1 {
+		t.Errorf("env: %s", got)
+	}
+	h.must(t, "down")
+	h.must(t, "up", "redis-cluster") // as it was
+	h.must(t, "status")
+	if got := h.stdout.String(); strings.Count(got, "runs") != 1 || strings.Count(got, "absent") != 3 {
+		t.Errorf("status: %s", got)
+	}
+}
+
 // TestAtOnce: two calls at once start one server.
 func TestAtOnce(t *testing.T) {
 	h := newHouse(t)

@@ -33,8 +33,32 @@ const (
 	exitMissing = 3
 )
 
-// known are the engines, in the order in which they are shown.
-var known = []string{servers.Postgres, servers.Kafka, servers.Redis}
+// usual are the engines that are meant where none is named; known are all, in the
+// order in which they are shown.
+var (
+	usual = []string{servers.Postgres, servers.Kafka, servers.Redis}
+	known = append(slices.Clone(usual), servers.RedisCluster)
+)
+
+// engine is a server, or a cluster of them.
+type engine interface {
+	Name() string
+	URL() string
+	Version() string
+	Log() string
+	Running() bool
+	Pid() int
+	Memory() int64
+	Stop(context.Context) error
+}
+
+// open returns the engine that ran in its folder; os.ErrNotExist if none did.
+func (p *program) open(name string) (engine, error) {
+	if name == servers.RedisCluster {
+		return servers.OpenCluster(p.folder(name))
+	}
+	return servers.Open(p.folder(name))
+}
 
 func main() {
 	closeOnExec()
@@ -115,7 +139,7 @@ func (p *program) findDir() (err error) {
 	return err
 }
 
-// engineArgs are names of engines; none means all.
+// engineArgs are names of engines; none means the usual ones.
 func engineArgs(_ *cobra.Command, args []string) error {
 	for _, name := range args {
 		if !slices.Contains(known, name) {
@@ -125,10 +149,11 @@ func engineArgs(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// chosen returns the engines that args name, each once.
-func chosen(args []string) []string {
+// chosen returns the engines that args name, each once; those of others if it names
+// none.
+func chosen(args, others []string) []string {
 	if len(args) == 0 {
-		return known
+		return others
 	}
 	return slices.DeleteFunc(slices.Clone(known), func(name string) bool { return !slices.Contains(args, name) })
 }
@@ -145,9 +170,9 @@ func (p *program) lock(ctx context.Context) (unlock func(), err error) {
 }
 
 // running returns the servers that run, of those in names.
-func (p *program) running(names []string) (found []*servers.Server, err error) {
+func (p *program) running(names []string) (found []engine, err error) {
 	for _, name := range names {
-		s, err := servers.Open(p.folder(name))
+		s, err := p.open(name)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
 		case err != nil:

@@ -26,7 +26,7 @@ func (p *program) printStatus(names []string) error {
 	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ENGINE\tVERSION\tSTATE\tPID\tMEMORY\tURL\tLOG")
 	for _, name := range names {
-		s, err := servers.Open(p.folder(name))
+		s, err := p.open(name)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
 			fmt.Fprintf(table, "%s\t-\tabsent\t-\t-\t-\t-\n", name)
@@ -54,6 +54,8 @@ var variables = map[string]struct{ test, serve []string }{
 	servers.Postgres: {[]string{"SKEIN_TEST_POSTGRES"}, []string{"SKEIN_POSTS", "SKEIN_GRAPH"}},
 	servers.Kafka:    {[]string{"SKEIN_TEST_KAFKA"}, []string{"SKEIN_LOG"}},
 	servers.Redis:    {[]string{"SKEIN_TEST_REDIS"}, []string{"SKEIN_TIMELINES"}},
+
+	servers.RedisCluster: {[]string{"SKEIN_TEST_REDIS_CLUSTER"}, []string{"SKEIN_TIMELINES"}},
 }
 
 func (p *program) envCommand() *cobra.Command {

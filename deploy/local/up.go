@@ -17,10 +17,11 @@ func (p *program) upCommand() *cobra.Command {
 	var noSync bool
 	command := &cobra.Command{
 		Use:   "up [engine …]",
-		Short: "Start engines (all, if none is named); those that run stay",
-		Long: `Start engines, all if none is named, and return when they answer. Those that
-run stay as they are, those that died go on with their data. What is not
-installed is fetched once, into .cache/engines or $SKEIN_ENGINES_CACHE.
+		Short: "Start engines (all but the cluster, if none is named); those that run stay",
+		Long: `Start engines and return when they answer: those named, or all but redis-cluster
+(three masters with a replica each) if none is. Those that run stay as they are,
+those that died go on with their data. What is not installed is fetched once,
+into .cache/engines or $SKEIN_ENGINES_CACHE.
 
 If one does not start, those that this call started are stopped again. If one
 cannot be had on this machine (no Java, no network) the others are started, and
@@ -28,7 +29,7 @@ the exit code is 3.`,
 		Example: "  local up\n  local up redis postgres\n  eval \"$(go run ./deploy/local env)\"",
 		Args:    engineArgs,
 		RunE: func(command *cobra.Command, args []string) error {
-			return p.up(command.Context(), chosen(args), noSync)
+			return p.up(command.Context(), chosen(args, usual), noSync)
 		},
 	}
 	command.Flags().BoolVar(&noSync, "no-sync", false, "let PostgreSQL acknowledge what is not on the disk: faster tests, wrong figures")
@@ -38,7 +39,7 @@ the exit code is 3.`,
 // start is what became of one engine.
 type start struct {
 	name   string
-	server *servers.Server
+	server engine
 	// ours is true if this call started it.
 	ours bool
 	err  error
@@ -85,12 +86,17 @@ func (p *program) up(ctx context.Context, names []string, noSync bool) error {
 }
 
 func (p *program) startOne(ctx context.Context, name string, noSync bool) start {
-	s, err := servers.Open(p.folder(name))
-	if err == nil && s.Running() {
-		return start{name: name, server: s}
-	}
+	s, err := p.open(name)
+	ran := err == nil && s.Running()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return start{name: name, err: err}
+	}
+	if name == servers.RedisCluster { // some of its servers may have died
+		s, err := servers.StartRedisCluster(ctx, servers.ClusterSpec{Dir: p.folder(name), Replicas: true, Detached: true})
+		return start{name: name, server: s, ours: err == nil && !ran, err: err}
+	}
+	if ran {
+		return start{name: name, server: s}
 	}
 	s, err = servers.Start(ctx, servers.Spec{Engine: name, Dir: p.folder(name), NoSync: noSync, Detached: true})
 	return start{name: name, server: s, ours: err == nil, err: err}

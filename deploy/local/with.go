@@ -36,7 +36,7 @@ type commandError struct{ code int }
 func (e commandError) Error() string { return fmt.Sprintf("the command ended with %d", e.code) }
 
 func (p *program) with(ctx context.Context, args []string) (err error) {
-	names := slices.DeleteFunc(slices.Clone(known), func(name string) bool { return os.Getenv(variables[name].test[0]) != "" })
+	names := slices.DeleteFunc(slices.Clone(usual), func(name string) bool { return os.Getenv(variables[name].test[0]) != "" })
 	if p.dir, err = os.MkdirTemp("", "skein-engines-"); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (p *program) with(ctx context.Context, args []string) (err error) {
 // runBeside runs a command that finds the engines in its environment. When ctx ends
 // it is told to stop, and waited for.
 func (p *program) runBeside(ctx context.Context, args []string) error {
-	found, err := p.running(known)
+	found, err := p.running(usual)
 	if err != nil {
 		return err
 	}

@@ -30,26 +30,30 @@ type cachedPost struct {
 // A copy lives copyLife at most, and a delete that was announced takes it away
 // before the next page is made (T4):
 //
-//	invariant: no copy here was deleted at or before position upTo.
+//	invariant: no copy here was deleted at or before position upTo of any shard.
 //
-// A page that saw another position first applies the deletes between. A page that
-// loaded posts puts them here only if the position that it saw before is still
-// upTo: else a delete may have been applied between its load and now.
+// A page that saw another position of its shard first applies the deletes between,
+// which makes a new edition of the cache. A page that loaded posts puts them here
+// only if the edition is still that of before the load: else a delete may have been
+// applied, by way of any shard, between its load and now. Deletes of an edition
+// before the load are in storage when it is asked.
 type postCache struct {
 	posts   storage.Posts
 	deletes timeline.Store
 	clock   feed.Clock
 	metrics *metrics
 	cache   *otter.Cache[feed.PostID, cachedPost]
-	upTo    atomic.Uint64
+	upTo    []atomic.Uint64 // by shard
+	edition atomic.Uint64   // how often upTo was changed
 
-	// changing is held by whoever changes cache and upTo, never over I/O.
+	// changing is held by whoever changes cache, upTo and edition, never over I/O.
 	changing sync.Mutex
 }
 
 func newPostCache(posts storage.Posts, deletes timeline.Store, clock feed.Clock, m *metrics) *postCache {
 	return &postCache{
 		posts: posts, deletes: deletes, clock: clock, metrics: m,
+		upTo: make([]atomic.Uint64, deletes.Shards()),
 		cache: otter.Must(&otter.Options[feed.PostID, cachedPost]{
 			MaximumWeight: maxCachedPosts,
 			Weigher: func(_ feed.PostID, c cachedPost) uint32 {
@@ -65,7 +69,11 @@ func (c *postCache) get(ctx context.Context, candidates []timeline.Candidate, se
 	found := make([]*feedv1.Post, len(candidates))
 	loaded := c.clock()
 	var missing []feed.PostID
-	usable := seen.Acts != 0 && c.advance(ctx, seen.Deletes)
+	var edition uint64
+	usable := seen.Acts != 0
+	if usable {
+		edition, usable = c.advance(ctx, seen)
+	}
 	for i, candidate := range candidates {
 		if usable {
 			if copied, ok := c.cache.GetIfPresent(candidate.Post); ok && loaded.Sub(copied.loaded) < copyLife {
@@ -86,7 +94,7 @@ func (c *postCache) get(ctx context.Context, candidates []timeline.Candidate, se
 	}
 	fresh := toPosts(posts)
 	if usable {
-		c.keep(fresh, seen.Deletes, loaded)
+		c.keep(fresh, edition, loaded)
 	}
 	for i := range found {
 		if found[i] == nil && len(fresh) > 0 && feed.PostID(fresh[0].GetId()) == candidates[i].Post {
@@ -97,39 +105,39 @@ func (c *postCache) get(ctx context.Context, candidates []timeline.Candidate, se
 }
 
 // advance applies the deletes up to a position, and reports whether the cache is
-// then as new as that.
-func (c *postCache) advance(ctx context.Context, position uint64) bool {
-	upTo := c.upTo.Load()
-	if upTo == position {
-		return true
+// then as new as that, and in which edition.
+func (c *postCache) advance(ctx context.Context, to timeline.Position) (edition uint64, ok bool) {
+	edition = c.edition.Load() // before upTo: it may be too old, never too new
+	upTo := c.upTo[to.Shard].Load()
+	if upTo == to.Deletes {
+		return edition, true
 	}
-	deletes, err := c.deletes.DeletedSince(ctx, upTo)
+	deletes, err := c.deletes.DeletedSince(ctx, to.Shard, upTo)
 	if err != nil {
-		return false
+		return 0, false
 	}
 	c.changing.Lock()
 	defer c.changing.Unlock()
-	if c.upTo.Load() != upTo {
-		return false // somebody else did, perhaps not as far
+	if c.upTo[to.Shard].Load() != upTo {
+		return 0, false // somebody else did, perhaps not as far
 	}
-	if !deletes.Known {
+	if deletes.Known {
+		for _, id := range deletes.Posts {
+			c.cache.Invalidate(id)
+		}
+		c.upTo[to.Shard].Store(max(upTo, to.Deletes))
+	} else {
 		c.cache.InvalidateAll()
-		c.upTo.Store(position)
-		return true
+		c.upTo[to.Shard].Store(to.Deletes)
 	}
-	for _, id := range deletes.Posts {
-		c.cache.Invalidate(id)
-	}
-	c.upTo.Store(max(upTo, position))
-	return true
+	return c.edition.Add(1), true
 }
 
-// keep puts posts into the cache that were asked for at loaded, after position
-// was read.
-func (c *postCache) keep(posts []*feedv1.Post, position uint64, loaded time.Time) {
+// keep puts posts into the cache that were asked for at loaded, in an edition.
+func (c *postCache) keep(posts []*feedv1.Post, edition uint64, loaded time.Time) {
 	c.changing.Lock()
 	defer c.changing.Unlock()
-	if c.upTo.Load() != position {
+	if c.edition.Load() != edition {
 		return
 	}
 	for _, p := range posts {

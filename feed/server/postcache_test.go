@@ -8,24 +8,29 @@ import (
 )
 
 // Trap "a delete that a cache remembers": a page has loaded a post; before it keeps
-// the copy the post is deleted, and another page applies that delete. The copy must
-// not be kept, or it would be shown for as long as copies live.
+// the copy the post is deleted, and another page applies that delete, of the same
+// shard or of another. The copy must not be kept, or it would be shown for as long as
+// copies live.
 func TestCopyLoadedBeforeADelete(t *testing.T) {
-	r := newRig(t, rigOptions{})
-	r.users(3)
-	r.follow(1, 2)
-	r.follow(3, 2)
-	r.wantHome(1)
-	r.wantHome(3)
-	post, deleted := r.pushed(2), r.pushed(2)
-	overtaken := func() {
-		r.delete(2, deleted)
-		r.wantHome(3, post)
+	for name, other := range map[string]int64{"same shard": 3, "another shard": 4} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, rigOptions{})
+			r.users(4)
+			r.follow(1, 2)
+			r.follow(other, 2)
+			r.wantHome(1)
+			r.wantHome(other)
+			post, deleted := r.pushed(2), r.pushed(2)
+			overtaken := func() {
+				r.delete(2, deleted)
+				r.wantHome(other, post)
+			}
+			r.posts.afterGets.Store(&overtaken)
+			r.page(1, 50, "")
+			r.wantHome(other, post)
+			r.wantHome(1, post)
+		})
 	}
-	r.posts.afterGets.Store(&overtaken)
-	r.page(1, 50, "")
-	r.wantHome(3, post)
-	r.wantHome(1, post)
 }
 
 // A: a copy lives a second at most, so that a delete which could not be announced may

@@ -273,7 +273,8 @@ func (p *hookedPosts) GetPosts(ctx context.Context, ids []feed.PostID) ([]feed.P
 // once makes hook run after the next Newest.
 func (p *hookedPosts) once(hook func()) { p.afterNewest.Store(&hook) }
 
-// hookedTimelines counts builds and can be down.
+// hookedTimelines counts builds and can be down. It has two shards, each with
+// positions of its own, though what is stored knows one.
 type hookedTimelines struct {
 	timeline.Store
 	creates, reads atomic.Int64
@@ -289,10 +290,20 @@ func (h *hookedTimelines) Read(ctx context.Context, q timeline.Query) (timeline.
 		return timeline.Page{}, errDown
 	}
 	page, err := h.Store.Read(ctx, q)
+	page.Shard = h.Shard(q.Viewer)
+	page.Deletes += uint64(page.Shard) << 32
 	if hook := h.afterRead.Swap(nil); hook != nil {
 		(*hook)()
 	}
 	return page, err
+}
+
+func (h *hookedTimelines) Shards() int { return 2 }
+
+func (h *hookedTimelines) Shard(viewer feed.UserID) int { return int(viewer) % 2 }
+
+func (h *hookedTimelines) DeletedSince(ctx context.Context, shard int, position uint64) (timeline.Deletes, error) {
+	return h.Store.DeletedSince(ctx, 0, position-uint64(shard)<<32)
 }
 
 func (h *hookedTimelines) Create(ctx context.Context, viewer feed.UserID, life uint64) (timeline.Token, bool, error) {

@@ -173,8 +173,8 @@ func (s *faultyTimelines) Deliver(ctx context.Context, deliveries []timeline.Del
 	return outcome, err
 }
 
-func (s *faultyTimelines) Barrier(ctx context.Context) error {
-	return errors.Join(s.fault.asked(), s.Store.Barrier(ctx))
+func (s *faultyTimelines) Barrier(ctx context.Context, mark timeline.Mark) error {
+	return errors.Join(s.fault.asked(), s.Store.Barrier(ctx, mark))
 }
 
 func (s *faultyTimelines) Drop(ctx context.Context, viewers ...feed.UserID) error {

@@ -44,8 +44,8 @@ func (s *Store) announce(act timeline.Act) {
 // DeletedSince returns the posts deleted after position, in the order of their
 // announcement. The last 4,096 are remembered. A position ahead of the store's,
 // as of a store before this one, is not known either.
-func (s *Store) DeletedSince(_ context.Context, position uint64) (timeline.Deletes, error) {
-	if err := s.check("list deletes"); err != nil {
+func (s *Store) DeletedSince(_ context.Context, shard int, position uint64) (timeline.Deletes, error) {
+	if err := s.check("list deletes"); err != nil || shard != 0 { // there is one shard
 		return timeline.Deletes{}, err
 	}
 	return s.deletes.since(position), nil

@@ -31,7 +31,7 @@ func TestDeletesAreForgottenLoudly(t *testing.T) {
 		{kept + 10, true, 0},
 		{kept + 11, false, 0}, // of a store before this one
 	} {
-		got, err := s.DeletedSince(ctx, c.position)
+		got, err := s.DeletedSince(ctx, 0, c.position)
 		if err != nil || got.Known != c.known || len(got.Posts) != c.posts {
 			t.Errorf("since %d: known %v, %d posts, %v; want %v, %d", c.position, got.Known, len(got.Posts), err, c.known, c.posts)
 		}
@@ -84,10 +84,10 @@ func TestClosedIsUnavailable(t *testing.T) {
 			_, err := s.Deliver(ctx, []timeline.Delivery{{Post: 1, Viewers: []feed.UserID{1}}})
 			return err
 		},
-		"Barrier":      func() error { return s.Barrier(ctx) },
+		"Barrier":      func() error { return s.Barrier(ctx, s.Mark()) },
 		"Drop":         func() error { return s.Drop(ctx, 1) },
 		"Announce":     func() error { return s.Announce(ctx, timeline.Act{Viewer: 1, Deleted: 1}) },
-		"DeletedSince": func() error { _, err := s.DeletedSince(ctx, 0); return err },
+		"DeletedSince": func() error { _, err := s.DeletedSince(ctx, 0, 0); return err },
 		"Stats":        func() error { _, err := s.Stats(ctx); return err },
 	} {
 		if err := call(); feed.CodeOf(err) != feed.CodeUnavailable {

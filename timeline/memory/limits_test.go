@@ -181,7 +181,7 @@ func TestTinyLimit(t *testing.T) {
 			}
 		}
 		deliver(t, s, 60, v-1)
-		if _, err := s.DeletedSince(ctx, 0); err != nil {
+		if _, err := s.DeletedSince(ctx, 0, 0); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,7 +16,7 @@ func TestBarrierAndReplica(t *testing.T) {
 	s := open(t, server.URL(), redis.Options{Cap: 100, Prefix: "b"})
 	c, copies := raw(t, server.URL()), raw(t, replica.URL())
 	build(t, s, 1, 5)
-	if err := s.Barrier(ctx); err != nil {
+	if err := s.Barrier(ctx, s.Mark()); err != nil {
 		t.Fatalf("without a replica: %v", err)
 	}
 	if err := copies.ReplicaOf(ctx, "127.0.0.1", port(server.URL())).Err(); err != nil {
@@ -27,11 +27,11 @@ func TestBarrierAndReplica(t *testing.T) {
 		return err == nil && strings.Contains(state, "state=online")
 	})
 	// The master takes another master_replid then, so this fails once.
-	eventually(t, "a barrier with the replica", func() bool { return s.Barrier(ctx) == nil })
+	eventually(t, "a barrier with the replica", func() bool { return s.Barrier(ctx, s.Mark()) == nil })
 	build(t, s, 1, 5)
 	for post := feed.PostID(10); post < 200; post++ {
 		deliver(t, s, post, 1)
-		if err := s.Barrier(ctx); err != nil {
+		if err := s.Barrier(ctx, s.Mark()); err != nil {
 			t.Fatalf("with a replica: %v", err)
 		}
 		if n, err := copies.LLen(ctx, keyOf("b", 1)).Result(); err != nil || n != c.LLen(ctx, keyOf("b", 1)).Val() {
@@ -42,13 +42,13 @@ func TestBarrierAndReplica(t *testing.T) {
 		t.Fatal(err)
 	}
 	deliver(t, s, 200, 1)
-	if err := s.Barrier(ctx); feed.CodeOf(err) != feed.CodeUnavailable {
+	if err := s.Barrier(ctx, s.Mark()); feed.CodeOf(err) != feed.CodeUnavailable {
 		t.Fatalf("a replica that has stalled: %v, want UNAVAILABLE", err)
 	}
 	if err := replica.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the replica has caught up", func() bool { return s.Barrier(ctx) == nil })
+	eventually(t, "the replica has caught up", func() bool { return s.Barrier(ctx, s.Mark()) == nil })
 }
 
 // A master that was deposed refuses, and so does one whose replica was promoted.
@@ -62,7 +62,7 @@ func TestDeposedMaster(t *testing.T) {
 	}
 	eventually(t, "the replica has joined", func() bool {
 		n, err := copies.Exists(ctx, keyOf("b", 1)).Result()
-		return err == nil && n == 1 && s.Barrier(ctx) == nil
+		return err == nil && n == 1 && s.Barrier(ctx, s.Mark()) == nil
 	})
 	if err := copies.ReplicaOf(ctx, "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestDeposedMaster(t *testing.T) {
 	}
 	deliver(t, s, 6, 1) // acknowledged, and about to be lost
 	for range 2 {
-		if err := s.Barrier(ctx); feed.CodeOf(err) != feed.CodeUnavailable {
+		if err := s.Barrier(ctx, s.Mark()); feed.CodeOf(err) != feed.CodeUnavailable {
 			t.Fatalf("a master whose replica was promoted: %v, want UNAVAILABLE", err)
 		}
 	}
@@ -85,7 +85,7 @@ func TestDeposedMaster(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := s.Barrier(ctx); feed.CodeOf(err) != feed.CodeUnavailable {
+		if err := s.Barrier(ctx, s.Mark()); feed.CodeOf(err) != feed.CodeUnavailable {
 			t.Fatalf("a master that was deposed: %v, want UNAVAILABLE", err)
 		}
 	}

@@ -8,9 +8,8 @@ import (
 	"skein/timeline/timelinetest"
 )
 
-// engine is the suite's: every case has keys of its own on one server.
-func engine(t testing.TB) timelinetest.Engine {
-	url := shared(t)
+// engine is the suite's: every case has keys of its own on one server, or one cluster.
+func engine(url string) timelinetest.Engine {
 	return timelinetest.Engine{
 		Open: func(t testing.TB, opts timelinetest.Options) timeline.Store {
 			return open(t, url, redis.Options{Cap: opts.Cap})
@@ -22,6 +21,10 @@ func engine(t testing.TB) timelinetest.Engine {
 	}
 }
 
-func TestContract(t *testing.T) { timelinetest.Run(t, engine(t)) }
+func TestContract(t *testing.T) { timelinetest.Run(t, engine(shared(t))) }
 
-func BenchmarkStore(b *testing.B) { timelinetest.Benchmark(b, engine(b)) }
+func TestContractOnCluster(t *testing.T) { timelinetest.Run(t, engine(sharedCluster(t))) }
+
+func BenchmarkStore(b *testing.B) { timelinetest.Benchmark(b, engine(shared(b))) }
+
+func BenchmarkStoreOnCluster(b *testing.B) { timelinetest.Benchmark(b, engine(sharedCluster(b))) }

@@ -7,8 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-
-	goredis "github.com/redis/go-redis/v9"
+	"time"
 
 	"skein/feed"
 	"skein/timeline"
@@ -37,38 +36,42 @@ type pair struct {
 // Whom it serves first is drawn for each call (F6). It does not know who read
 // lately: the server knows only the time to live, and to ask for it would cost as
 // much as the delivery itself.
+//
+// In a cluster each master gets a share. What is sent elsewhere by its answer goes
+// there in another round, as does what a master did not take that has a successor.
 func (s *Store) Deliver(ctx context.Context, deliveries []timeline.Delivery) (timeline.Outcome, error) {
-	shares := make([]share, len(s.nodes))
-	for i, pairs := range s.byNode(deliveries) {
-		shares[i] = share{store: s, node: s.nodes[i], pairs: pairs}
-	}
-	var wg sync.WaitGroup
-	for i := range shares {
-		wg.Go(func() { shares[i].send(ctx) })
-	}
-	wg.Wait()
 	var out timeline.Outcome
-	for i := range shares {
-		shares[i].tell(&out)
+	shares, failed := s.route(s.pairs(deliveries))
+	for round := 1; ; round++ {
+		begun := time.Now()
+		var wg sync.WaitGroup
+		for _, sh := range shares {
+			wg.Go(func() { sh.send(ctx) })
+		}
+		wg.Wait()
+		for _, sh := range shares {
+			out.Entries += sh.mu.entries
+			out.Misses += sh.mu.misses
+		}
+		if shares = s.again(ctx, shares, &failed, round, begun); len(shares) == 0 {
+			break
+		}
 	}
+	s.tell(&out, failed)
 	if len(out.Undelivered) > 0 && ctx.Err() != nil {
 		return out, unavailable("deliver posts", ctx.Err())
 	}
 	return out, nil
 }
 
-// byNode lists the pairs of each node, by viewer, in an order of viewers drawn
-// anew.
-func (s *Store) byNode(deliveries []timeline.Delivery) [][]pair {
+// pairs lists what is to be delivered, by viewer, in an order of viewers drawn anew.
+func (s *Store) pairs(deliveries []timeline.Delivery) []pair {
 	drawn := feed.UserID(rand.Uint64())
-	byNode := make([][]pair, len(s.nodes))
-	if len(s.nodes) == 1 {
-		n := 0
-		for _, d := range deliveries {
-			n += len(d.Viewers)
-		}
-		byNode[0] = make([]pair, 0, n)
+	n := 0
+	for _, d := range deliveries {
+		n += len(d.Viewers)
 	}
+	pairs := make([]pair, 0, n)
 	for _, d := range deliveries {
 		start := 0
 		if len(d.Viewers) > 0 {
@@ -76,219 +79,123 @@ func (s *Store) byNode(deliveries []timeline.Delivery) [][]pair {
 		}
 		for _, viewers := range [][]feed.UserID{d.Viewers[start:], d.Viewers[:start]} {
 			for _, v := range viewers {
-				i := s.Shard(v)
-				byNode[i] = append(byNode[i], pair{viewer: v, post: d.Post, turn: (v ^ drawn).Hash()})
+				pairs = append(pairs, pair{viewer: v, post: d.Post, turn: (v ^ drawn).Hash()})
 			}
 		}
 	}
 	if len(deliveries) > 1 { // else there is nothing to join
-		for _, pairs := range byNode {
-			slices.SortFunc(pairs, func(a, b pair) int { return cmp.Compare(a.turn, b.turn) })
-		}
+		slices.SortFunc(pairs, func(a, b pair) int { return cmp.Compare(a.turn, b.turn) })
 	}
-	return byNode
+	return pairs
 }
 
-// share is what one node gets of a Deliver.
-type share struct {
-	store *Store
-	node  *node
+// failures are pairs that were not delivered, and why.
+type failures struct {
 	pairs []pair
+	err   error // the first one
+}
 
-	mu struct {
-		sync.Mutex
-		entries, misses int64
-		failed          []pair
-		err             error // the first one
-		down            bool  // the node does not answer
+func (f *failures) add(pairs []pair, err error) {
+	f.pairs = append(f.pairs, pairs...)
+	if f.err == nil {
+		f.err = err
 	}
 }
 
-// send sends all pairs, a few pipelines at a time. Once the node does not answer
-// the rest is not sent: each pipeline would wait for its deadline.
-func (sh *share) send(ctx context.Context) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for rest := sh.pairs; len(rest) > 0; {
-		n := cut(rest)
-		select {
-		case sh.node.sending <- struct{}{}:
-		case <-ctx.Done():
-			sh.fail(rest, ctx.Err())
-			return
-		}
-		if sh.isDown() {
-			<-sh.node.sending
-			sh.fail(rest, nil)
-			return
-		}
-		part := rest[:n]
-		wg.Go(func() {
-			defer func() { <-sh.node.sending }()
-			sh.sendPart(ctx, part)
-		})
-		rest = rest[n:]
+// route gives each master its share, in the order of pairs.
+func (s *Store) route(pairs []pair) (shares []*share, failed failures) {
+	v := s.view.Load()
+	if !s.cluster {
+		return []*share{{store: s, node: v.masters[0], pairs: pairs}}, failed
 	}
+	byMaster := make([]share, len(v.masters))
+	for _, p := range pairs {
+		if i := v.owner[slotOfViewer(p.viewer)]; i > 0 {
+			byMaster[i-1].pairs = append(byMaster[i-1].pairs, p)
+		} else {
+			failed.add([]pair{p}, errNoOwner)
+		}
+	}
+	for i := range byMaster {
+		if sh := &byMaster[i]; len(sh.pairs) > 0 {
+			sh.store, sh.node = s, v.masters[i]
+			shares = append(shares, sh)
+		}
+	}
+	return shares, failed
 }
 
-// cut returns how many pairs make the next pipeline.
-func cut(pairs []pair) int {
-	commands := 0
-	for i := range pairs {
-		if i == 0 || pairs[i].viewer != pairs[i-1].viewer {
-			if commands++; commands > pipelineLength {
-				return i
+// again returns the shares of the next round: what was sent elsewhere, and what
+// failed at a master that has a successor by now. The rest goes to failed.
+func (s *Store) again(ctx context.Context, shares []*share, failed *failures, round int, begun time.Time) (next []*share) {
+	var moved []pair
+	var missed []*share
+	asked := map[string][]pair{}
+	for _, sh := range shares {
+		moved = append(moved, sh.mu.moved...)
+		for address, pairs := range sh.mu.asked {
+			asked[address] = append(asked[address], pairs...)
+		}
+		if len(sh.mu.failed.pairs) > 0 {
+			missed = append(missed, sh)
+		}
+	}
+	last := !s.cluster || round == rounds || ctx.Err() != nil
+	for address, pairs := range asked {
+		if last {
+			failed.add(pairs, errSentOn)
+			continue
+		}
+		next = append(next, &share{store: s, node: s.nodeAt(address), ask: true, pairs: pairs})
+	}
+	if !last && len(moved)+len(missed) > 0 {
+		if _, err := s.reload(ctx, begun); err != nil {
+			last = true
+		}
+	}
+	for _, sh := range missed {
+		for _, p := range sh.mu.failed.pairs {
+			if n := s.view.Load().ownerOf(s.slotOf(p.viewer)); !last && n != nil && n != sh.node {
+				moved = append(moved, p)
+			} else {
+				failed.add([]pair{p}, sh.mu.failed.err)
 			}
 		}
 	}
-	return len(pairs)
+	if last {
+		failed.add(moved, errSentOn)
+		return next
+	}
+	routed, homeless := s.route(moved)
+	failed.add(homeless.pairs, homeless.err)
+	return append(next, routed...)
 }
 
-// sendPart sends one pipeline, and then cuts what has become too long.
-func (sh *share) sendPart(ctx context.Context, pairs []pair) {
-	groups := byViewer(pairs)
-	commands := sh.store.commands(groups, len(pairs))
-	cmds, err := sh.node.pipelined(ctx, func(pipe goredis.Pipeliner) {
-		for _, args := range commands {
-			pipe.Process(ctx, goredis.NewIntCmd(ctx, args...))
-		}
-	})
-	if len(cmds) != len(groups) {
-		sh.fail(pairs, err)
+var errSentOn = errors.New("it is sent on and on: no master takes it")
+
+// tell adds what was not delivered to an outcome, by shard.
+func (s *Store) tell(out *timeline.Outcome, failed failures) {
+	if len(failed.pairs) == 0 {
 		return
 	}
-	var entries, misses int64
-	var long [][]pair
-	for i, group := range groups {
-		length, err := cmds[i].(*goredis.IntCmd).Result()
-		switch {
-		case err != nil:
-			sh.fail(group, err)
-		case length == 0:
-			misses += int64(len(group))
-		case length > int64(sh.store.opts.full())+1:
-			long = append(long, group)
-		default:
-			entries += int64(len(group))
+	byShard := make([][]pair, s.Shards())
+	for _, p := range failed.pairs {
+		byShard[s.Shard(p.viewer)] = append(byShard[s.Shard(p.viewer)], p)
+	}
+	err := unavailable("deliver to redis", failed.err)
+	for shard, pairs := range byShard {
+		if len(pairs) == 0 {
+			continue
 		}
-	}
-	sh.count(entries, misses)
-	for part := range slices.Chunk(long, cutsLength) {
-		sh.compact(ctx, part)
-	}
-}
-
-// byViewer cuts pairs into those of one viewer each.
-func byViewer(pairs []pair) [][]pair {
-	groups := make([][]pair, 0, min(len(pairs), pipelineLength))
-	for len(pairs) > 0 {
-		n := 1
-		for n < len(pairs) && pairs[n].viewer == pairs[0].viewer {
-			n++
+		slices.SortFunc(pairs, func(a, b pair) int { return cmp.Compare(a.post, b.post) })
+		u := timeline.Undelivered{Shard: shard, Err: err}
+		for i, p := range pairs {
+			if i == 0 || p.post != pairs[i-1].post {
+				u.Deliveries = append(u.Deliveries, timeline.Delivery{Post: p.post})
+			}
+			d := &u.Deliveries[len(u.Deliveries)-1]
+			d.Viewers = append(d.Viewers, p.viewer)
 		}
-		groups = append(groups, pairs[:n])
-		pairs = pairs[n:]
+		out.Undelivered = append(out.Undelivered, u)
 	}
-	return groups
-}
-
-// commands returns an LPUSHX for each group. All their arguments lie in three
-// arrays: one by one they would cost as much as all else that is done here.
-func (s *Store) commands(groups [][]pair, pairs int) [][]any {
-	var text []byte
-	ends := make([]int, 0, len(groups)+pairs)
-	for _, group := range groups {
-		text = s.appendKey(text, group[0].viewer)
-		ends = append(ends, len(text))
-		for _, p := range group {
-			text = pack(text, timeline.Delivered(p.post))
-			ends = append(ends, len(text))
-		}
-	}
-	all, parts := string(text), make([]string, len(ends))
-	for i, from := 0, 0; i < len(ends); i++ {
-		parts[i] = all[from:ends[i]]
-		from = ends[i]
-	}
-	args := make([]any, 0, 2*len(groups)+pairs)
-	commands := make([][]any, len(groups))
-	for i, group := range groups {
-		first := len(args)
-		args = append(args, "lpushx")
-		for j := range 1 + len(group) {
-			args = append(args, &parts[j]) // a pointer fits an interface as it is
-		}
-		parts = parts[1+len(group):]
-		commands[i] = args[first:len(args):len(args)]
-	}
-	return commands
-}
-
-// compact cuts the timelines of groups, which are delivered. Should it fail they
-// count as not delivered: they are repeated, which tries to cut again.
-func (sh *share) compact(ctx context.Context, groups [][]pair) {
-	opts := sh.store.opts
-	cmds, err := sh.node.pipelined(ctx, func(pipe goredis.Pipeliner) {
-		for _, group := range groups {
-			compactScript.queue(ctx, pipe, sh.store.key(group[0].viewer), opts.Cap, opts.full()+1)
-		}
-	})
-	for i, group := range groups {
-		if i < len(cmds) {
-			err = cmds[i].Err()
-		}
-		if err != nil {
-			sh.fail(group, err)
-		} else {
-			sh.count(int64(len(group)), 0)
-		}
-	}
-}
-
-func (sh *share) count(entries, misses int64) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	sh.mu.entries += entries
-	sh.mu.misses += misses
-}
-
-// fail notes pairs that were not delivered, and why if it is known.
-func (sh *share) fail(pairs []pair, err error) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	sh.mu.failed = append(sh.mu.failed, pairs...)
-	if sh.mu.err == nil {
-		sh.mu.err = err
-	}
-	if _, answered := errors.AsType[goredis.Error](err); err != nil && !answered {
-		sh.mu.down = true
-	}
-}
-
-func (sh *share) isDown() bool {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	return sh.mu.down
-}
-
-// tell adds what became of the share to an outcome.
-func (sh *share) tell(out *timeline.Outcome) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	out.Entries += sh.mu.entries
-	out.Misses += sh.mu.misses
-	if len(sh.mu.failed) == 0 {
-		return
-	}
-	failed := sh.mu.failed
-	slices.SortFunc(failed, func(a, b pair) int { return cmp.Compare(a.post, b.post) })
-	u := timeline.Undelivered{Shard: sh.node.shard, Err: unavailable("deliver to redis", sh.mu.err)}
-	for i, p := range failed {
-		if i == 0 || p.post != failed[i-1].post {
-			u.Deliveries = append(u.Deliveries, timeline.Delivery{Post: p.post})
-		}
-		d := &u.Deliveries[len(u.Deliveries)-1]
-		d.Viewers = append(d.Viewers, p.viewer)
-	}
-	out.Undelivered = append(out.Undelivered, u)
 }

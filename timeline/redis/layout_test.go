@@ -192,7 +192,7 @@ func TestDeletesAreForgottenLoudly(t *testing.T) {
 		{kept + 10, true, 0},
 		{kept + 11, false, 0},
 	} {
-		got, err := s.DeletedSince(ctx, start+c.position)
+		got, err := s.DeletedSince(ctx, 0, start+c.position)
 		if err != nil || got.Known != c.known || len(got.Posts) != c.posts {
 			t.Errorf("since %d: known %v, %d posts, %v; want %v, %d", c.position, got.Known, len(got.Posts), err, c.known, c.posts)
 		}

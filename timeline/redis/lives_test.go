@@ -48,10 +48,10 @@ func TestOlderSnapshot(t *testing.T) {
 	if ok, err := s.Finish(ctx, 2, building, nil, 0, 1); ok || err != nil {
 		t.Fatalf("Finish of a list of another life: %v, %v", ok, err)
 	}
-	if err := s.Barrier(ctx); feed.CodeOf(err) != feed.CodeUnavailable {
+	if err := s.Barrier(ctx, s.Mark()); feed.CodeOf(err) != feed.CodeUnavailable {
 		t.Fatalf("a barrier after the restart: %v, want UNAVAILABLE", err)
 	}
-	if err := s.Barrier(ctx); err != nil {
+	if err := s.Barrier(ctx, s.Mark()); err != nil {
 		t.Fatalf("the barrier after the one that failed: %v", err)
 	}
 	build(t, s, 2, 7) // a building of the former life holds nobody up
@@ -81,7 +81,7 @@ func TestRestartedEmpty(t *testing.T) {
 		"Read":     func(s *redis.Store) error { _, err := s.Read(ctx, timeline.Query{Viewer: 1, Life: life}); return err },
 		"Create":   func(s *redis.Store) error { _, _, err := s.Create(ctx, 1, life); return err },
 		"Announce": func(s *redis.Store) error { return s.Announce(ctx, timeline.Act{Viewer: 1, Deleted: 1}) },
-		"Deletes":  func(s *redis.Store) error { _, err := s.DeletedSince(ctx, 1); return err },
+		"Deletes":  func(s *redis.Store) error { _, err := s.DeletedSince(ctx, 0, 1); return err },
 		"Deliver": func(s *redis.Store) error {
 			_, err := s.Deliver(ctx, []timeline.Delivery{{Post: 1, Viewers: []feed.UserID{1}}})
 			return err
@@ -104,7 +104,7 @@ func TestRestartedEmpty(t *testing.T) {
 		t.Fatalf("after the restart: %+v, before it: %+v", after, before)
 	}
 	for _, position := range []uint64{before.Deletes, before.Deletes - 1, 0} {
-		if got, err := s.DeletedSince(ctx, position); err != nil || got.Known {
+		if got, err := s.DeletedSince(ctx, 0, position); err != nil || got.Known {
 			t.Fatalf("deletes since %d, of a former life: %+v, %v", position, got, err)
 		}
 	}
@@ -127,7 +127,7 @@ func TestOlderLogOfDeletes(t *testing.T) {
 			t.Fatalf("position %d came again", now)
 		}
 		for _, position := range []uint64{early, late} {
-			if got, err := s.DeletedSince(ctx, position); err != nil || got.Known {
+			if got, err := s.DeletedSince(ctx, 0, position); err != nil || got.Known {
 				t.Fatalf("deletes since %d, of a former life: %+v, %v", position, got, err)
 			}
 		}
@@ -155,7 +155,7 @@ func TestFlushed(t *testing.T) {
 		t.Fatalf("Finish after a flush: %v, %v", ok, err)
 	}
 	s.Announce(ctx, timeline.Act{Deleted: 2})
-	if got, err := s.DeletedSince(ctx, before.Deletes); err != nil || got.Known {
+	if got, err := s.DeletedSince(ctx, 0, before.Deletes); err != nil || got.Known {
 		t.Fatalf("deletes since before the flush: %+v, %v", got, err)
 	}
 	build(t, s, 1, 5)

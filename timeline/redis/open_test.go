@@ -19,7 +19,7 @@ import (
 // names it and says what to do, and no password.
 func TestOpenRefuses(t *testing.T) {
 	locked := own(t, "--requirepass", "right")
-	master, replica, cluster := own(t), own(t), ownCluster(t)
+	master, replica, cluster := own(t), own(t), ownNode(t)
 	if err := raw(t, replica.URL()).ReplicaOf(ctx, "127.0.0.1", port(master.URL())).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -58,9 +58,9 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// ownCluster starts a server in cluster mode. It takes a second port, 10,000 above
+// ownNode starts a server in cluster mode. It takes a second port, 10,000 above
 // the first, which may be in use.
-func ownCluster(t *testing.T) (server *servers.Server) {
+func ownNode(t *testing.T) (server *servers.Server) {
 	t.Helper()
 	var err error
 	for range 10 {
@@ -132,10 +132,10 @@ func TestClosedIsUnavailable(t *testing.T) {
 		"Create":       func() error { _, _, err := s.Create(ctx, 1, life); return err },
 		"Finish":       func() error { _, err := s.Finish(ctx, 1, 1, nil, 0, 1); return err },
 		"Fold":         func() error { _, err := s.Fold(ctx, 1, 1, 1, 2, nil); return err },
-		"Barrier":      func() error { return s.Barrier(ctx) },
+		"Barrier":      func() error { return s.Barrier(ctx, s.Mark()) },
 		"Drop":         func() error { return s.Drop(ctx, 1) },
 		"Announce":     func() error { return s.Announce(ctx, timeline.Act{Viewer: 1, Deleted: 1}) },
-		"DeletedSince": func() error { _, err := s.DeletedSince(ctx, 0); return err },
+		"DeletedSince": func() error { _, err := s.DeletedSince(ctx, 0, 0); return err },
 		"Stats":        func() error { _, err := s.Stats(ctx); return err },
 	} {
 		if err := call(); feed.CodeOf(err) != feed.CodeUnavailable || !strings.Contains(err.Error(), "closed") {

@@ -36,31 +36,40 @@ const whole = -1
 type look struct {
 	header  header // state Absent if there is nothing that can be trusted
 	entries string // as many as were wanted, packed
+	shard   int
 	deletes uint64
 }
 
-// look reads a timeline and, on the same connection, the log of deletes beside it.
+// look reads a timeline and, on the same connection, the log of deletes of its
+// shard, if one master has both, as it mostly has. Else, or if there is no log of
+// this life of the master, a script at the log tells its head; it asks for the stamp
+// itself.
 func (s *Store) look(ctx context.Context, q timeline.Query, wanted int) (look, error) {
-	n := s.nodeOf(q.Viewer)
-	cmds, err := n.pipelined(ctx, func(pipe goredis.Pipeliner) {
+	slot, shard := s.slotOf(q.Viewer), s.Shard(q.Viewer)
+	_, cmds, err := s.atSlot(ctx, slot, func(n *node, pipe goredis.Pipeliner) {
 		readScript.queue(ctx, pipe, s.key(q.Viewer), number(q.Life), s.opts.Idle.Milliseconds(), wanted, s.opts.Cap/4, s.opts.Cap)
-		pipe.LIndex(ctx, n.log, 0)
+		if s.view.Load().ownerOf(s.logSlot(shard)) == n {
+			pipe.LIndex(ctx, s.logKey(shard), 0)
+		}
 	})
-	if err != nil && !errors.Is(err, goredis.Nil) {
+	if err != nil && firstError(cmds) != nil || len(cmds) == 0 {
 		return look{}, err
 	}
 	answer, err := cmds[0].(*goredis.Cmd).Slice()
 	if err != nil {
 		return look{}, err
 	}
-	var got look
+	got := look{shard: shard}
 	stamp, err := got.parse(answer)
 	if err != nil {
 		return look{}, err
 	}
-	head := cmds[1].(*goredis.StringCmd).Val()
+	head := ""
+	if len(cmds) > 1 {
+		head = cmds[1].(*goredis.StringCmd).Val() // "" where there is none, or not here
+	}
 	if !isHead(head) || head[logStampAt:] != stamp {
-		if head, err = n.appendDeletes(ctx, nil); err != nil { // none yet in this life
+		if _, head, err = s.appendDeletes(ctx, shard, nil); err != nil {
 			return look{}, err
 		}
 	}
@@ -95,7 +104,7 @@ func (l *look) parse(answer []any) (stamp string, err error) {
 // page makes the page that q asks for.
 func (l *look) page(q timeline.Query) timeline.Page {
 	p := timeline.Page{State: l.header.state, Header: l.header.Header, Floor: q.Before}
-	p.Acts, p.Deletes = l.header.acts, l.deletes
+	p.Position = timeline.Position{Acts: l.header.acts, Shard: l.shard, Deletes: l.deletes}
 	if p.State != timeline.Live {
 		return p
 	}

@@ -68,25 +68,6 @@ func load(ctx context.Context, c *goredis.Client) error {
 // is for whoever flushes scripts again and again.
 const loads = 5
 
-// pipelined sends what fill queues in one pipeline to one server and returns the
-// commands, which bear their own errors, and the first of these errors. A server
-// that does not know the scripts (it was restarted, or its scripts were flushed)
-// is told them, and all is sent again: each command may be repeated.
-func (n *node) pipelined(ctx context.Context, fill func(goredis.Pipeliner)) ([]goredis.Cmder, error) {
-	for try := 0; ; try++ {
-		cmds, err := n.client.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
-			fill(pipe)
-			return nil
-		})
-		if try == loads || !lacksScript(cmds) {
-			return cmds, err
-		}
-		if err := load(ctx, n.client); err != nil {
-			return cmds, err
-		}
-	}
-}
-
 func lacksScript(cmds []goredis.Cmder) bool {
 	for _, cmd := range cmds {
 		if goredis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
@@ -94,19 +75,4 @@ func lacksScript(cmds []goredis.Cmder) bool {
 		}
 	}
 	return false
-}
-
-// eval runs one script on one key.
-func (n *node) eval(ctx context.Context, s script, key string, args ...any) (any, error) {
-	cmds, err := n.pipelined(ctx, func(pipe goredis.Pipeliner) { s.queue(ctx, pipe, key, args...) })
-	if err != nil {
-		return nil, err
-	}
-	return cmds[0].(*goredis.Cmd).Val(), nil
-}
-
-// evalBool runs a script that answers 1 or 0.
-func (n *node) evalBool(ctx context.Context, s script, key string, args ...any) (bool, error) {
-	answer, err := n.eval(ctx, s, key, args...)
-	return answer == int64(1), err
 }

@@ -34,6 +34,10 @@ var common struct {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	if commonCluster.cluster != nil {
+		commonCluster.cluster.Kill()
+		os.RemoveAll(commonCluster.dir)
+	}
 	if common.server != nil {
 		common.server.Stop(ctx)
 		os.RemoveAll(common.server.Dir())

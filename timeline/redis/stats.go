@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -23,11 +24,15 @@ const (
 // server's own counts since its start, of all keys of all its databases.
 func (s *Store) Stats(ctx context.Context) (timeline.Stats, error) {
 	var sum timeline.Stats
-	err := s.each(ctx, func(ctx context.Context, n *node) error {
-		got, err := s.sample(ctx, n)
+	masters := s.view.Load().masters
+	var mu sync.Mutex
+	err := each(len(masters), func(i int) error {
+		got, err := s.sample(ctx, masters[i])
 		if err != nil {
 			return err
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		sum.Live += got.Live
 		sum.Building += got.Building
 		sum.Entries += got.Entries
@@ -48,7 +53,7 @@ func (s *Store) sample(ctx context.Context, n *node) (timeline.Stats, error) {
 	if err != nil {
 		return timeline.Stats{}, err
 	}
-	cmds, err := n.pipelined(ctx, func(pipe goredis.Pipeliner) {
+	cmds, err := n.pipelined(ctx, false, func(pipe goredis.Pipeliner) {
 		pipe.Info(ctx)
 		pipe.DBSize(ctx)
 		for _, key := range keys {
@@ -96,9 +101,11 @@ func (s *Store) someKeys(ctx context.Context, n *node) (keys []string, scanned i
 	cursor := uint64(0)
 	for range sampleTurns {
 		var some []string
-		if some, cursor, err = n.client.Scan(ctx, cursor, "", sampleSize).Result(); err != nil {
+		cmds, err := n.pipelined(ctx, false, func(pipe goredis.Pipeliner) { pipe.Scan(ctx, cursor, "", sampleSize) })
+		if err != nil {
 			return nil, 0, false, err
 		}
+		some, cursor = cmds[0].(*goredis.ScanCmd).Val()
 		for _, key := range some {
 			if !seen[key] && strings.HasPrefix(key, s.opts.Prefix+"t:{") {
 				keys = append(keys, key)

@@ -82,7 +82,7 @@ func concurrentActs(t *testing.T, e Engine) {
 	const workers, acts = 4, 50
 	p := open(t, e, Options{Cap: 100})
 	p.live(1)
-	start := p.read(1).Deletes
+	start := p.read(1).Position
 	together(workers, func(w int) {
 		seen := map[uint64]bool{}
 		for n := range acts {
@@ -96,12 +96,12 @@ func concurrentActs(t *testing.T, e Engine) {
 			seen[page.Acts] = true
 		}
 	})
-	got, err := p.store.DeletedSince(p.ctx, start)
+	got, err := p.store.DeletedSince(p.ctx, start.Shard, start.Deletes)
 	if err != nil || !got.Known {
 		t.Fatalf("DeletedSince: %+v, %v", got, err)
 	}
 	slices.Sort(got.Posts)
-	if n := len(slices.Compact(got.Posts)); n != workers*acts || p.read(1).Deletes != start+workers*acts {
-		t.Fatalf("%d deletes known, %d counted, want %d", n, p.read(1).Deletes-start, workers*acts)
+	if n := len(slices.Compact(got.Posts)); n != workers*acts || p.read(1).Deletes != start.Deletes+workers*acts {
+		t.Fatalf("%d deletes known, %d counted, want %d", n, p.read(1).Deletes-start.Deletes, workers*acts)
 	}
 }

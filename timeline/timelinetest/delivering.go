@@ -217,9 +217,12 @@ func dropIsWhole(t *testing.T, e Engine) {
 func barrier(t *testing.T, e Engine) {
 	p := open(t, e, Options{Cap: 100})
 	p.live(1)
-	p.deliver(5, 1)
-	if err := p.store.Barrier(p.ctx); err != nil {
-		t.Fatalf("Barrier: %v", err)
+	for range 2 {
+		mark := p.store.Mark()
+		p.deliver(5, 1)
+		if err := p.store.Barrier(p.ctx, mark); err != nil {
+			t.Fatalf("Barrier: %v", err)
+		}
 	}
 	p.shows(1, 0, 5)
 }

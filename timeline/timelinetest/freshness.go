@@ -13,6 +13,7 @@ var freshnessCases = []testCase{
 	{name: "T4/ActsNeverReturn", run: actsNeverReturn},
 	{name: "T4/DeletesShow", run: deletesShow},
 	{name: "T4/DeletedSince", run: deletedSince},
+	{name: "T4/DeletesShowInEveryShard", run: deletesInEveryShard},
 }
 
 func actsShow(t *testing.T, e Engine) {
@@ -73,7 +74,7 @@ func deletedSince(t *testing.T, e Engine) {
 	p := open(t, e, Options{Cap: 100})
 	since := func(position uint64) []feed.PostID {
 		t.Helper()
-		got, err := p.store.DeletedSince(p.ctx, position)
+		got, err := p.store.DeletedSince(p.ctx, p.store.Shard(1), position)
 		if err != nil || !got.Known {
 			t.Fatalf("DeletedSince(%d): %+v, %v", position, got, err)
 		}
@@ -94,5 +95,38 @@ func deletedSince(t *testing.T, e Engine) {
 	}
 	if got := since(p.read(1).Deletes); len(got) != 0 {
 		t.Errorf("deleted since just now: %v", got)
+	}
+}
+
+// deletesInEveryShard: whoever reads, in whichever shard, learns of a delete, and
+// under the position of that shard.
+func deletesInEveryShard(t *testing.T, e Engine) {
+	p := open(t, e, Options{Cap: 100})
+	before := map[int]timeline.Position{}
+	readers := map[int]feed.UserID{}
+	for v := feed.UserID(1); len(readers) < p.store.Shards() && v < 100_000; v++ {
+		shard := p.store.Shard(v)
+		if readers[shard] == 0 {
+			readers[shard], before[shard] = v, p.read(v).Position
+		}
+		if at := before[shard].Shard; at != shard {
+			t.Fatalf("a page of shard %d bears a position of shard %d", shard, at)
+		}
+	}
+	if len(readers) != p.store.Shards() {
+		t.Fatalf("only %d of %d shards have viewers", len(readers), p.store.Shards())
+	}
+	p.announce(timeline.Act{Deleted: p.post(5)})
+	for shard, v := range readers {
+		old := before[shard].Deletes
+		got, err := p.store.DeletedSince(p.ctx, shard, old)
+		if err != nil || !got.Known || !slices.Equal(got.Posts, []feed.PostID{p.post(5)}) || p.read(v).Deletes == old {
+			t.Errorf("shard %d: %+v, %v; want the post that was deleted, and another position", shard, got, err)
+		}
+	}
+	for _, shard := range []int{-1, p.store.Shards()} {
+		if got, err := p.store.DeletedSince(p.ctx, shard, before[0].Deletes); err != nil || got.Known {
+			t.Errorf("shard %d, which is none: %+v, %v", shard, got, err)
+		}
 	}
 }

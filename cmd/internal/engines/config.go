@@ -41,6 +41,8 @@ const (
 	namePostgres = "postgres"
 	nameKafka    = "kafka"
 	nameRedis    = "redis"
+	// nameRedisCluster is of the same engine.
+	nameRedisCluster = "redis-cluster"
 )
 
 // Validate returns an error that names the first setting that is wrong, as the
@@ -55,7 +57,8 @@ func (c Config) Validate() error {
 		{"log", c.Log, nameEmbedded, nameKafka},
 		{"timelines", c.Timelines, nameMemory, nameRedis},
 	} {
-		if e.url != e.alone && !strings.HasPrefix(e.url, e.server+"://") {
+		cluster := e.server == nameRedis && strings.HasPrefix(e.url, nameRedisCluster+"://")
+		if e.url != e.alone && !strings.HasPrefix(e.url, e.server+"://") && !cluster {
 			return fmt.Errorf("%s: there is no engine %q; say %s, or %s://…", e.setting, Scheme(e.url), e.alone, e.server)
 		}
 	}

@@ -31,7 +31,7 @@ type engine interface {
 	stopSignal() syscall.Signal
 }
 
-var engines = map[string]engine{Postgres: postgres{}, Redis: redis{}, Kafka: kafka{}}
+var engines = map[string]engine{Postgres: postgres{}, Redis: redis{}, Kafka: kafka{}, redisNodeName: redisNode{}}
 
 // installation is where an engine's programs are.
 type installation struct {

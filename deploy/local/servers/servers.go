@@ -2,7 +2,8 @@
 // and Kafka, as plain processes on 127.0.0.1: no containers, no root, nothing
 // installed on the system. Tests kill, pause and restart them; the command
 // deploy/local keeps them running for a developer. It is not for production:
-// one node each, no passwords, and it knows nothing of schemas and topics.
+// one node each (Redis also as a cluster, see [Cluster]), no passwords, and it
+// knows nothing of schemas and topics.
 //
 // What the PATH offers is used (of PostgreSQL also what lies under
 // /usr/lib/postgresql); what it lacks is fetched once into a cache folder, see
@@ -25,6 +26,12 @@ const (
 	Redis    = "redis"
 	Kafka    = "kafka"
 )
+
+// RedisCluster is the name of a [Cluster], which is no engine of a [Spec].
+const RedisCluster = "redis-cluster"
+
+// redisNodeName is the engine of one server of a cluster.
+const redisNodeName = "redis-node"
 
 // Spec says which server to start, where, and how.
 type Spec struct {

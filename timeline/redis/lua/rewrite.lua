@@ -45,6 +45,6 @@ local function rewrite(key, h, cap, more)
   end
   h = with(with(h, 3, bottom), 47, struct.pack('>I4', n))
   call('RPUSH', key, h)
-  if ttl > 0 then call('PEXPIRE', key, ttl) end
+  if ttl >= 0 then call('PEXPIRE', key, math.max(ttl, 1)) end -- 0: it expires this very millisecond
   return h
 end
