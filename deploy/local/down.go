@@ -22,7 +22,7 @@ only if it is the one that was started, not another that has its id now.`,
 		Example: "  local down\n  local down --wipe",
 		Args:    engineArgs,
 		RunE: func(command *cobra.Command, args []string) error {
-			return p.down(command.Context(), chosen(args), wipe)
+			return p.down(command.Context(), chosen(args, known), wipe)
 		},
 	}
 	command.Flags().BoolVar(&wipe, "wipe", false, "remove their data and logs as well")

@@ -1,5 +1,5 @@
-// Command local runs real engines for Skein on this machine: PostgreSQL, Kafka
-// and Redis as plain processes on 127.0.0.1, without containers and without
+// Command local runs real engines for Skein on this machine: PostgreSQL, Kafka,
+// Redis and, if asked, Cassandra as plain processes on 127.0.0.1, without containers and without
 // root, fetched when they are not installed. It is for development and tests;
 // what it knows of engines is in package servers, and it knows nothing of Skein
 // but the names of its variables.
@@ -34,7 +34,11 @@ const (
 )
 
 // known are the engines, in the order in which they are shown.
-var known = []string{servers.Postgres, servers.Kafka, servers.Redis}
+var known = []string{servers.Postgres, servers.Kafka, servers.Redis, servers.Cassandra}
+
+// ordinary are those that are started unless others are named: Cassandra takes 9 s
+// and 0.9 GB, and is for who asks for it.
+var ordinary = []string{servers.Postgres, servers.Kafka, servers.Redis}
 
 func main() {
 	closeOnExec()
@@ -108,7 +112,7 @@ func (p *program) findDir() (err error) {
 	return err
 }
 
-// engineArgs are names of engines; none means all.
+// engineArgs are names of engines.
 func engineArgs(_ *cobra.Command, args []string) error {
 	for _, name := range args {
 		if !slices.Contains(known, name) {
@@ -118,10 +122,11 @@ func engineArgs(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// chosen returns the engines that args name, each once.
-func chosen(args []string) []string {
+// chosen returns the engines that args name, each once; those of otherwise if args
+// is empty.
+func chosen(args, otherwise []string) []string {
 	if len(args) == 0 {
-		return known
+		return otherwise
 	}
 	return slices.DeleteFunc(slices.Clone(known), func(name string) bool { return !slices.Contains(args, name) })
 }

@@ -51,9 +51,10 @@ func megabytes(bytes int64) string {
 
 // variables are those that name an engine: in tests, and for `skein serve`.
 var variables = map[string]struct{ test, serve []string }{
-	servers.Postgres: {[]string{"SKEIN_TEST_POSTGRES"}, []string{"SKEIN_POSTS", "SKEIN_GRAPH"}},
-	servers.Kafka:    {[]string{"SKEIN_TEST_KAFKA"}, []string{"SKEIN_LOG"}},
-	servers.Redis:    {[]string{"SKEIN_TEST_REDIS"}, []string{"SKEIN_TIMELINES"}},
+	servers.Postgres:  {[]string{"SKEIN_TEST_POSTGRES"}, []string{"SKEIN_POSTS", "SKEIN_GRAPH"}},
+	servers.Kafka:     {[]string{"SKEIN_TEST_KAFKA"}, []string{"SKEIN_LOG"}},
+	servers.Redis:     {[]string{"SKEIN_TEST_REDIS"}, []string{"SKEIN_TIMELINES"}},
+	servers.Cassandra: {[]string{"SKEIN_TEST_CASSANDRA"}, []string{"SKEIN_POSTS", "SKEIN_GRAPH"}},
 }
 
 func (p *program) envCommand() *cobra.Command {

@@ -17,8 +17,8 @@ func (p *program) upCommand() *cobra.Command {
 	var noSync bool
 	command := &cobra.Command{
 		Use:   "up [engine …]",
-		Short: "Start engines (all, if none is named); those that run stay",
-		Long: `Start engines, all if none is named, and return when they answer. Those that
+		Short: "Start engines (PostgreSQL, Kafka and Redis, if none is named); those that run stay",
+		Long: `Start engines, all but Cassandra if none is named, and return when they answer. Those that
 run stay as they are, those that died go on with their data. What is not
 installed is fetched once, into .cache/engines or $SKEIN_ENGINES_CACHE.
 
@@ -28,7 +28,7 @@ the exit code is 3.`,
 		Example: "  local up\n  local up redis postgres\n  eval \"$(go run ./deploy/local env)\"",
 		Args:    engineArgs,
 		RunE: func(command *cobra.Command, args []string) error {
-			return p.up(command.Context(), chosen(args), noSync)
+			return p.up(command.Context(), chosen(args, ordinary), noSync)
 		},
 	}
 	command.Flags().BoolVar(&noSync, "no-sync", false, "let PostgreSQL acknowledge what is not on the disk: faster tests, wrong figures")

@@ -36,7 +36,7 @@ type commandError struct{ code int }
 func (e commandError) Error() string { return fmt.Sprintf("the command ended with %d", e.code) }
 
 func (p *program) with(ctx context.Context, args []string) (err error) {
-	names := slices.DeleteFunc(slices.Clone(known), func(name string) bool { return os.Getenv(variables[name].test[0]) != "" })
+	names := slices.DeleteFunc(slices.Clone(ordinary), func(name string) bool { return os.Getenv(variables[name].test[0]) != "" })
 	if p.dir, err = os.MkdirTemp("", "skein-engines-"); err != nil {
 		return err
 	}
