@@ -41,7 +41,7 @@ type Spec struct {
 	Dir string
 	// Args are added to Redis's command line, and override what is there.
 	Args []string
-	// NoSync lets PostgreSQL acknowledge what is not yet on the disk. Whatever
+	// NoSync lets PostgreSQL and Cassandra acknowledge what is not yet on the disk. Whatever
 	// is measured or killed must not set it.
 	NoSync bool
 	// Node is which node of a Cassandra cluster this is, from 1; 0 is 1. It listens

@@ -1,0 +1,2 @@
+// Package cassandra keeps posts and the graph in Cassandra.
+package cassandra
