@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"skein/fanout/eventlog/kafka"
+	"skein/storage/cassandra"
 	"skein/storage/postgres"
 )
 
@@ -18,10 +19,14 @@ func Migrate(ctx context.Context, c Config, o Options, done func(server string))
 		if url == nameEmbedded {
 			continue
 		}
-		if err := postgres.Migrate(ctx, url); err != nil {
+		server, migrate := "PostgreSQL", postgres.Migrate
+		if Scheme(url) == nameCassandra {
+			server, migrate = "Cassandra", cassandra.Migrate
+		}
+		if err := migrate(ctx, url); err != nil {
 			return err
 		}
-		done("PostgreSQL")
+		done(server)
 	}
 	if c.Log != nameEmbedded {
 		life := func(ctx context.Context, _ []string) error { return beginLife(ctx, c, o) }
