@@ -26,7 +26,7 @@ func (s *Store) CheckDurability(ctx context.Context) error {
 	case len(weak) == 0:
 		s.opts.Logger.Info("Cassandra keeps acknowledged posts on several nodes", "nodes", nodes, "consistency", s.settings.consistency.String())
 	case nodes > 1 && !s.opts.AllowWeak:
-		return fmt.Errorf("Cassandra may lose acknowledged posts: %s; use a replication factor of 3, or allow weak settings", strings.Join(weak, ", "))
+		return fmt.Errorf("%s may lose acknowledged posts: %s; use a replication factor of 3, or allow weak settings", engine, strings.Join(weak, ", "))
 	default:
 		s.opts.Logger.Warn("CASSANDRA MAY LOSE ACKNOWLEDGED POSTS", "nodes", nodes, "why", strings.Join(weak, ", "))
 	}
@@ -86,11 +86,11 @@ func (s *Store) factor(replication map[string]string) (int, error) {
 	local := s.settings.consistency == gocql.LocalQuorum
 	switch {
 	case found == 0:
-		return 0, fmt.Errorf("Cassandra: keyspace %q has no replication (alter it)", s.settings.keyspace)
+		return 0, fmt.Errorf("%s: keyspace %q has no replication (alter it)", engine, s.settings.keyspace)
 	case local && s.settings.datacenter != "":
-		return 0, fmt.Errorf("Cassandra: keyspace %q has no copy in data centre %q (correct the URL's datacenter, or alter the keyspace)", s.settings.keyspace, s.settings.datacenter)
+		return 0, fmt.Errorf("%s: keyspace %q has no copy in data centre %q (correct the URL's datacenter, or alter the keyspace)", engine, s.settings.keyspace, s.settings.datacenter)
 	case local && found > 1:
-		return 0, fmt.Errorf("Cassandra: keyspace %q is in %d data centres; say with ?datacenter= in which one all processes are, or ?consistency=quorum", s.settings.keyspace, found)
+		return 0, fmt.Errorf("%s: keyspace %q is in %d data centres; say with ?datacenter= in which one all processes are, or ?consistency=quorum", engine, s.settings.keyspace, found)
 	}
 	return least, nil
 }

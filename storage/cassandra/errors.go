@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 
@@ -40,14 +41,38 @@ func ours(code int) bool {
 	return false
 }
 
+// explainOpen looks why a session with a keyspace could not be had: of one that does
+// not exist the driver says only that there is no connection.
+func explainOpen(ctx context.Context, s settings, err error) error {
+	if !errors.Is(err, gocql.ErrNoConnectionsStarted) {
+		return explain(s, err)
+	}
+	session, plain := connect(s, "", slog.New(slog.DiscardHandler))
+	if plain != nil {
+		return explain(s, plain)
+	}
+	defer session.Close()
+	if there, asked := hasKeyspace(ctx, session, s.keyspace); asked == nil && !there {
+		return fmt.Errorf("%s has no keyspace %q (run: skein migrate; or correct the URL)", s.where(), s.keyspace)
+	}
+	return explain(s, err)
+}
+
+func hasKeyspace(ctx context.Context, session *gocql.Session, keyspace string) (bool, error) {
+	var name string
+	err := session.Query(`SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?`, keyspace).
+		Consistency(gocql.One).Idempotent(true).WithContext(ctx).Scan(&name)
+	if errors.Is(err, gocql.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // explain turns an error of the first connection into one line that says what to do.
 func explain(s settings, err error) error {
 	text := oneLine(err)
-	switch {
-	case strings.Contains(text, "Keyspace") && strings.Contains(text, "does not exist"):
-		return fmt.Errorf("Cassandra at %s has no keyspace %q (run: skein migrate; or correct the URL)", s.where(), s.keyspace)
-	case strings.Contains(text, "authenti") || strings.Contains(text, "username"):
-		return fmt.Errorf("Cassandra at %s refuses user %q (correct the user or the password in the URL): %s", s.where(), s.user, text)
+	if strings.Contains(text, "authenti") || strings.Contains(text, "username") {
+		return fmt.Errorf("%s refuses user %q (correct the user or the password in the URL): %s", s.where(), s.user, text)
 	}
 	if dial, ok := errors.AsType[*net.OpError](err); ok {
 		text = oneLine(dial)
@@ -55,7 +80,7 @@ func explain(s settings, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = "no answer in time"
 	}
-	return fmt.Errorf("Cassandra at %s cannot be used (start it, or correct the URL): %s", s.where(), text)
+	return fmt.Errorf("%s cannot be used (start it, or correct the URL): %s", s.where(), text)
 }
 
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

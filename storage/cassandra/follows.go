@@ -144,6 +144,7 @@ func (s *Store) act(ctx context.Context, at feed.Follow, h head, e edge, follow 
 		if err := s.write(ctx, insertFollower, int64(at.Author), bucket, signed(hash), stamp); err != nil {
 			return false, err
 		}
+		s.after(stepFollower)
 	}
 	done, err = s.decideAll(ctx, func(b *gocql.Batch) {
 		b.Query(changeHead, h.next(), h.following+more, stamp, int64(at.Viewer), h.version)
@@ -153,6 +154,7 @@ func (s *Store) act(ctx context.Context, at feed.Follow, h head, e edge, follow 
 		return false, err
 	}
 	if !follow {
+		s.after(stepUnedged)
 		if err := s.write(ctx, deleteFollower, stamp+1, int64(at.Author), bucket, signed(hash)); err != nil {
 			return false, err
 		}

@@ -74,8 +74,8 @@ func (s *Store) askClock(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	after := s.opts.Clock()
-	// The server answered between the two.
-	off := max(server.Sub(after), 0) - max(before.Sub(server), 0)
+	// The server answered between the two, and cut off less than a millisecond.
+	off := max(server.Sub(after), 0) - max(before.Sub(server.Add(time.Millisecond)), 0)
 	s.off.Store(int64(off))
 	return server, nil
 }

@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"context"
+	"crypto/sha256"
 	"embed"
 	"errors"
 	"fmt"
@@ -26,11 +27,20 @@ const (
 	migrateWait = 5 * time.Minute
 )
 
-// bookkeeping is what a migration itself needs: which versions were applied, and the
-// lock. The ids are ours, so that two who make a table at once make the same one.
-var bookkeeping = []string{
-	`CREATE TABLE IF NOT EXISTS skein_schema (one tinyint, version int, PRIMARY KEY (one, version)) WITH id = 5e1f0a52-9d6c-11f0-8de9-0242ac120001`,
-	`CREATE TABLE IF NOT EXISTS skein_lock (one tinyint PRIMARY KEY, owner bigint) WITH id = 5e1f0a52-9d6c-11f0-8de9-0242ac120002`,
+// bookkeeping makes what a migration itself needs: which versions were applied, and the
+// lock. No lock protects that yet, so the tables' ids are ours: two who make a table at
+// once make the same one.
+func bookkeeping(keyspace string) []string {
+	id := func(table string) gocql.UUID {
+		sum := sha256.Sum256([]byte("skein " + keyspace + "." + table))
+		id := gocql.UUID(sum[:16])
+		id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80 // version 8 of RFC 9562: anybody's own
+		return id
+	}
+	return []string{
+		fmt.Sprint(`CREATE TABLE IF NOT EXISTS skein_schema (one tinyint, version int, PRIMARY KEY (one, version)) WITH id = `, id("skein_schema")),
+		fmt.Sprint(`CREATE TABLE IF NOT EXISTS skein_lock (one tinyint PRIMARY KEY, owner bigint) WITH id = `, id("skein_lock")),
+	}
 }
 
 // Migrate makes or updates the keyspace of url: from nothing, or from any earlier
@@ -54,7 +64,7 @@ func migrateTo(ctx context.Context, url string, version int) error {
 	defer session.Close()
 	m := &migration{session: session, settings: where, owner: rand.Int64()}
 	if err := m.run(ctx, version); err != nil {
-		return fmt.Errorf("Cassandra: cannot migrate the schema: %s", oneLine(err))
+		return fmt.Errorf("%s: cannot migrate the schema: %s", engine, oneLine(err))
 	}
 	found, err := m.version(ctx)
 	if err != nil || version > 0 && version < newestVersion() {
@@ -78,13 +88,11 @@ func makeKeyspace(ctx context.Context, where settings) error {
 		return explain(where, err)
 	}
 	defer session.Close()
-	var name string
-	err = session.Query(`SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?`, where.keyspace).
-		Consistency(gocql.One).WithContext(ctx).Scan(&name)
-	if !errors.Is(err, gocql.ErrNotFound) {
-		if err != nil {
-			return explain(where, err)
-		}
+	there, err := hasKeyspace(ctx, session, where.keyspace)
+	if err != nil {
+		return explain(where, err)
+	}
+	if there {
 		return nil
 	}
 	datacenter, nodes := where.datacenter, 1
@@ -125,7 +133,7 @@ type migration struct {
 }
 
 func (m *migration) run(ctx context.Context, version int) error {
-	for _, statement := range bookkeeping {
+	for _, statement := range bookkeeping(m.settings.keyspace) {
 		if err := m.apply(ctx, statement); err != nil {
 			return err
 		}
@@ -147,7 +155,7 @@ func (m *migration) run(ctx context.Context, version int) error {
 				return err
 			}
 			if err := m.apply(ctx, statement); err != nil {
-				return fmt.Errorf("%s: %w", file.name, err)
+				return fmt.Errorf("%s: %w", engine, file.name, err)
 			}
 		}
 		err := m.session.Query(`INSERT INTO skein_schema (one, version) VALUES (0, ?)`, file.version).WithContext(ctx).Idempotent(true).Exec()
@@ -260,11 +268,11 @@ func newestVersion() int { return len(files()) }
 func compareSchema(found, want int) error {
 	switch {
 	case found == 0:
-		return errors.New("Cassandra: the keyspace has no schema (run: skein migrate)")
+		return fmt.Errorf("%s: the keyspace has no schema (run: skein migrate)", engine)
 	case found < want:
-		return fmt.Errorf("Cassandra: the schema has version %d, this program needs %d (run: skein migrate)", found, want)
+		return fmt.Errorf("%s: the schema has version %d, this program needs %d (run: skein migrate)", engine, found, want)
 	case found > want:
-		return fmt.Errorf("Cassandra: the schema has version %d, newer than this program's %d (run a newer skein)", found, want)
+		return fmt.Errorf("%s: the schema has version %d, newer than this program's %d (run a newer skein)", engine, found, want)
 	}
 	return nil
 }

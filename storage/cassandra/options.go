@@ -153,9 +153,12 @@ func (s *settings) setOptions(options url.Values) error {
 	return nil
 }
 
+// engine is how errors call it.
+const engine = "Cassandra"
+
 // where names the cluster, for errors.
 func (s settings) where() string {
-	return net.JoinHostPort(strings.Join(s.hosts, ","), strconv.Itoa(s.port))
+	return engine + " at " + net.JoinHostPort(strings.Join(s.hosts, ","), strconv.Itoa(s.port))
 }
 
 // cluster is what the driver needs. keyspace is "" for a session without one.

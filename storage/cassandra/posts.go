@@ -181,18 +181,3 @@ func (s *Store) GetPosts(ctx context.Context, ids []feed.PostID) ([]feed.Post, e
 	}
 	return posts, nil
 }
-
-// step is a place in create where tests stop a process.
-type step int
-
-const (
-	stepEvent step = iota
-	stepPost
-)
-
-// after tells tests how far create got.
-func (s *Store) after(at step) {
-	if s.onStep != nil {
-		s.onStep(at)
-	}
-}

@@ -39,6 +39,9 @@ var ours struct {
 }
 
 func TestMain(m *testing.M) {
+	if url := os.Getenv(asPoster); url != "" {
+		poster(url)
+	}
 	code := m.Run()
 	for _, stop := range slices.Backward(ours.stop) {
 		stop()
@@ -89,10 +92,13 @@ func withKeyspace(url, name string) string {
 	return url[:slash] + name + rest
 }
 
+func keyspaceOf(url string) string {
+	name, _, _ := strings.Cut(url[strings.LastIndexByte(url, '/')+1:], "?")
+	return name
+}
+
 func dropKeyspace(url string) {
-	name := url[strings.LastIndexByte(url, '/')+1:]
-	name, _, _ = strings.Cut(name, "?")
-	_ = ours.session.Query("DROP KEYSPACE IF EXISTS " + name).Exec()
+	_ = ours.session.Query("DROP KEYSPACE IF EXISTS " + keyspaceOf(url)).Exec()
 }
 
 // serverURL returns the URL of a keyspace that tests share, one after the other.

@@ -35,11 +35,29 @@ type Store struct {
 	// facts for the shared facts.
 	viewers [256]turn
 	facts   turn
-	// onStep, in tests, is told how far create got.
+	// onStep, in tests, is told how far a call got.
 	onStep func(step)
 	// wideFrom is how many followers an author has whose next ones are spread.
 	wideFrom int64
 	closing  sync.Once
+}
+
+// step is a place between two writes that belong together, where tests stop a process.
+type step int
+
+const (
+	stepEvent     step = iota // the event is written, the post is not
+	stepPost                  // the post is written, not acknowledged
+	stepFollower              // the follower is written, the edge is not
+	stepUnedged               // the edge has ended, the follower is still there
+	stepAnnounced             // a change of the shared facts is announced
+)
+
+// after tells tests how far a call got.
+func (s *Store) after(at step) {
+	if s.onStep != nil {
+		s.onStep(at)
+	}
 }
 
 // turn is held by one at a time, also over I/O: a channel, so that who waits can leave.
@@ -70,7 +88,7 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	defer cancel()
 	session, err := connect(where, where.keyspace, opts.Logger)
 	if err != nil {
-		return nil, explain(where, err)
+		return nil, explainOpen(ctx, where, err)
 	}
 	s := newStore(session, where, opts)
 	for _, check := range []func(context.Context) error{s.checkSchema, s.CheckDurability, s.checkClock} {
