@@ -155,7 +155,7 @@ func (m *migration) run(ctx context.Context, version int) error {
 				return err
 			}
 			if err := m.apply(ctx, statement); err != nil {
-				return fmt.Errorf("%s: %w", engine, file.name, err)
+				return fmt.Errorf("%s: %w", file.name, err)
 			}
 		}
 		err := m.session.Query(`INSERT INTO skein_schema (one, version) VALUES (0, ?)`, file.version).WithContext(ctx).Idempotent(true).Exec()
