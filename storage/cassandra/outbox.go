@@ -69,8 +69,9 @@ type outbox struct {
 
 type outboxState struct {
 	sync.Mutex
-	// creating are posts that are being created here, whole those that were, at most
-	// maxWhole of them: their rows need not be written again.
+	// creating are posts that are being created here: the relay would only find them
+	// in doubt. whole are those that were, at most maxWhole of them: their rows need
+	// not be written again.
 	creating, whole map[feed.PostID]struct{}
 	// held are being published here; gone were removed while a relay read.
 	held, gone map[feed.PostID]struct{}
