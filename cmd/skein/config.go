@@ -57,8 +57,8 @@ func (c *Config) settings() *pflag.FlagSet {
 	f.String("config", "", "YAML `file` with settings, by the names of these flags")
 	e := &c.Engines
 	f.StringVar(&e.DataDir, "data-dir", e.DataDir, "`folder` of the embedded engines; one process at a time")
-	f.StringVar(&e.Posts, "posts", e.Posts, "engine of posts, by `URL`: embedded or postgres://…")
-	f.StringVar(&e.Graph, "graph", e.Graph, "engine of users and follows, by `URL`: embedded or postgres://…")
+	f.StringVar(&e.Posts, "posts", e.Posts, "engine of posts, by `URL`: embedded, postgres://… or cassandra://host,host/keyspace")
+	f.StringVar(&e.Graph, "graph", e.Graph, "engine of users and follows, by `URL`: embedded, postgres://… or cassandra://host,host/keyspace")
 	f.StringVar(&e.Log, "log", e.Log, "engine of the event log, by `URL`: embedded or kafka://host,host")
 	f.StringVar(&e.Timelines, "timelines", e.Timelines, "engine of home timelines, by `URL`: memory, redis://… or redis-cluster://host,host")
 	f.TextVar(&e.TimelineBytes, "timeline-bytes", e.TimelineBytes, "memory of all timelines in memory, at least 16MiB; beyond it those not read for longest go (`size`)")

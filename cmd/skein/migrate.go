@@ -22,7 +22,7 @@ func (p *program) migrateCommand() *cobra.Command {
 		GroupID: serverGroup,
 		Short:   "Make or update schemas and topics on the servers",
 		Long: `Make or update what the servers must have before skein serve runs on them: the schema
-in PostgreSQL, the topics in Kafka. It may be run again, and by several at once; what is
+in PostgreSQL or Cassandra, the topics in Kafka. It may be run again, and by several at once; what is
 there already is left alone. The engines inside the process need none of it.`,
 		Example: `  skein migrate --posts postgres://skein@db/skein --graph postgres://skein@db/skein --log kafka://k1,k2,k3
   SKEIN_LOG=kafka://k1 skein migrate --posts postgres://skein@db/skein`,

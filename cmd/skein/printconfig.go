@@ -61,5 +61,12 @@ func redacted(value string) string {
 	if u, err := url.Parse(value); err == nil && u.User != nil {
 		return u.Redacted()
 	}
+	// Several hosts with ports are no URL to the parser.
+	if scheme, rest, ok := strings.Cut(value, "://"); ok {
+		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+			user, _, _ := strings.Cut(rest[:at], ":")
+			return scheme + "://" + user + ":xxxxx" + rest[at:]
+		}
+	}
 	return value
 }

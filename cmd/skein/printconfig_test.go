@@ -69,10 +69,12 @@ func TestPrintConfigChecks(t *testing.T) {
 
 func TestPasswordsAreNotPrinted(t *testing.T) {
 	for value, want := range map[string]string{
-		"postgres://me:secret@host/db":        "postgres://me:xxxxx@host/db",
-		"redis://host":                        "redis://host",
-		"redis-cluster://me:secret@h1:1,h2:2": "redis-cluster://me:xxxxx@h1:1,h2:2",
-		"./skein-data":                        "./skein-data",
+		"postgres://me:secret@host/db":             "postgres://me:xxxxx@host/db",
+		"redis://host":                             "redis://host",
+		"redis-cluster://me:secret@h1:1,h2:2":      "redis-cluster://me:xxxxx@h1:1,h2:2",
+		"cassandra://me:secret@h1:1,h2:2/keyspace": "cassandra://me:xxxxx@h1:1,h2:2/keyspace",
+		"cassandra://h1:1,h2:2/keyspace":           "cassandra://h1:1,h2:2/keyspace",
+		"./skein-data":                             "./skein-data",
 	} {
 		if got := redacted(value); got != want {
 			t.Errorf("%s is shown as %s, want %s", value, got, want)

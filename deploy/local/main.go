@@ -1,5 +1,5 @@
-// Command local runs real engines for Skein on this machine: PostgreSQL, Kafka
-// and Redis as plain processes on 127.0.0.1, without containers and without
+// Command local runs real engines for Skein on this machine: PostgreSQL, Kafka,
+// Redis and, if asked, Cassandra as plain processes on 127.0.0.1, without containers and without
 // root, fetched when they are not installed. It is for development and tests;
 // what it knows of engines is in package servers, and it knows nothing of Skein
 // but the names of its variables.
@@ -33,11 +33,12 @@ const (
 	exitMissing = 3
 )
 
-// usual are the engines that are meant where none is named; known are all, in the
+// usual are the engines that are meant where none is named: a cluster and Cassandra take
+// longer, and are for who asks for them; known are all, in the
 // order in which they are shown.
 var (
 	usual = []string{servers.Postgres, servers.Kafka, servers.Redis}
-	known = append(slices.Clone(usual), servers.RedisCluster)
+	known = append(slices.Clone(usual), servers.RedisCluster, servers.Cassandra)
 )
 
 // engine is a server, or a cluster of them.

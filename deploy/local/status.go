@@ -56,6 +56,7 @@ var variables = map[string]struct{ test, serve []string }{
 	servers.Redis:    {[]string{"SKEIN_TEST_REDIS"}, []string{"SKEIN_TIMELINES"}},
 
 	servers.RedisCluster: {[]string{"SKEIN_TEST_REDIS_CLUSTER"}, []string{"SKEIN_TIMELINES"}},
+	servers.Cassandra:    {[]string{"SKEIN_TEST_CASSANDRA"}, []string{"SKEIN_POSTS", "SKEIN_GRAPH"}},
 }
 
 func (p *program) envCommand() *cobra.Command {

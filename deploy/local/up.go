@@ -17,11 +17,11 @@ func (p *program) upCommand() *cobra.Command {
 	var noSync bool
 	command := &cobra.Command{
 		Use:   "up [engine …]",
-		Short: "Start engines (all but the cluster, if none is named); those that run stay",
-		Long: `Start engines and return when they answer: those named, or all but redis-cluster
-(three masters with a replica each) if none is. Those that run stay as they are,
-those that died go on with their data. What is not installed is fetched once,
-into .cache/engines or $SKEIN_ENGINES_CACHE.
+		Short: "Start engines (PostgreSQL, Kafka and Redis, if none is named); those that run stay",
+		Long: `Start engines and return when they answer: those named, or PostgreSQL, Kafka and
+Redis if none is. Those that run stay as they are, those that died go on with their
+data. What is not installed is fetched once, into .cache/engines or
+$SKEIN_ENGINES_CACHE.
 
 If one does not start, those that this call started are stopped again. If one
 cannot be had on this machine (no Java, no network) the others are started, and

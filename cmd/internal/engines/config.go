@@ -2,6 +2,7 @@ package engines
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -36,11 +37,12 @@ const minTimelineBytes Bytes = 16 << 20
 
 // Names of engines: the schemes of their URLs.
 const (
-	nameEmbedded = "embedded"
-	nameMemory   = "memory"
-	namePostgres = "postgres"
-	nameKafka    = "kafka"
-	nameRedis    = "redis"
+	nameEmbedded  = "embedded"
+	nameMemory    = "memory"
+	namePostgres  = "postgres"
+	nameCassandra = "cassandra"
+	nameKafka     = "kafka"
+	nameRedis     = "redis"
 	// nameRedisCluster is of the same engine.
 	nameRedisCluster = "redis-cluster"
 )
@@ -51,15 +53,18 @@ func (c Config) Validate() error {
 	if c.DataDir == "" {
 		return fmt.Errorf("data-dir is empty; name a folder")
 	}
-	for _, e := range []struct{ setting, url, alone, server string }{
-		{"posts", c.Posts, nameEmbedded, namePostgres},
-		{"graph", c.Graph, nameEmbedded, namePostgres},
-		{"log", c.Log, nameEmbedded, nameKafka},
-		{"timelines", c.Timelines, nameMemory, nameRedis},
+	storages := []string{namePostgres, nameCassandra}
+	for _, e := range []struct {
+		setting, url, alone string
+		servers             []string
+	}{
+		{"posts", c.Posts, nameEmbedded, storages},
+		{"graph", c.Graph, nameEmbedded, storages},
+		{"log", c.Log, nameEmbedded, []string{nameKafka}},
+		{"timelines", c.Timelines, nameMemory, []string{nameRedis, nameRedisCluster}},
 	} {
-		cluster := e.server == nameRedis && strings.HasPrefix(e.url, nameRedisCluster+"://")
-		if e.url != e.alone && !strings.HasPrefix(e.url, e.server+"://") && !cluster {
-			return fmt.Errorf("%s: there is no engine %q; say %s, or %s://…", e.setting, Scheme(e.url), e.alone, e.server)
+		if e.url != e.alone && !(strings.Contains(e.url, "://") && slices.Contains(e.servers, Scheme(e.url))) {
+			return fmt.Errorf("%s: there is no engine %q; say %s, or %s://…", e.setting, Scheme(e.url), e.alone, strings.Join(e.servers, "://… or "))
 		}
 	}
 	if c.TimelineBytes < minTimelineBytes {

@@ -9,6 +9,7 @@ import (
 	"skein/fanout/eventlog/kafka"
 	"skein/feed/policy"
 	"skein/storage"
+	"skein/storage/cassandra"
 	"skein/storage/postgres"
 )
 
@@ -21,10 +22,14 @@ func Migrate(ctx context.Context, c Config, o Options, done func(server string))
 		if url == nameEmbedded {
 			continue
 		}
-		if err := postgres.Migrate(ctx, url); err != nil {
+		server, migrate := "PostgreSQL", postgres.Migrate
+		if Scheme(url) == nameCassandra {
+			server, migrate = "Cassandra", cassandra.Migrate
+		}
+		if err := migrate(ctx, url); err != nil {
 			return err
 		}
-		done("PostgreSQL")
+		done(server)
 	}
 	if c.Log != nameEmbedded {
 		if err := migrateLog(ctx, c, o); err != nil {

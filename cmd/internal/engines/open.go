@@ -9,6 +9,7 @@ import (
 	embeddedlog "skein/fanout/eventlog/embedded"
 	"skein/fanout/eventlog/kafka"
 	"skein/storage"
+	"skein/storage/cassandra"
 	embeddedstorage "skein/storage/embedded"
 	"skein/storage/postgres"
 	"skein/timeline/memory"
@@ -40,7 +41,14 @@ func (s *Set) openStorage(ctx context.Context, c Config, o Options) error {
 }
 
 func (s *Set) openStore(ctx context.Context, url string, c Config, o Options) (store, error) {
-	if url != nameEmbedded {
+	switch Scheme(url) {
+	case nameCassandra:
+		db, err := cassandra.Open(ctx, url, cassandra.Options{Clock: o.Clock, Logger: o.Logger, AllowWeak: c.AllowWeak})
+		if err != nil {
+			return nil, err
+		}
+		return opened(s, db), nil
+	case namePostgres:
 		db, err := postgres.Open(ctx, url, postgres.Options{Clock: o.Clock, Logger: o.Logger, AllowWeak: c.AllowWeak})
 		if err != nil {
 			return nil, err

@@ -21,7 +21,7 @@ type engine interface {
 	// portCount is how many ports it needs; the first is for its clients.
 	portCount() int
 	// url is the address for skein's flags.
-	url(port int) string
+	url(address string) string
 	// prepare makes the folder ready, if it is not, and returns the program to
 	// run. What it has to say goes to log.
 	prepare(ctx context.Context, spec Spec, found installation, ports []int, log *os.File) (*exec.Cmd, error)
@@ -31,12 +31,12 @@ type engine interface {
 	stopSignal() syscall.Signal
 }
 
-var engines = map[string]engine{Postgres: postgres{}, Redis: redis{}, Kafka: kafka{}, redisNodeName: redisNode{}}
+var engines = map[string]engine{Postgres: postgres{}, Redis: redis{}, Kafka: kafka{}, Cassandra: cassandra{}, redisNodeName: redisNode{}}
 
 // installation is where an engine's programs are.
 type installation struct {
 	version string
-	// bin is the folder of the programs, or of Kafka's jars.
+	// bin is the folder of the programs, or of the jars of Kafka and Cassandra.
 	bin string
 	// libraries, unless "", is where programs find what the system lacks.
 	libraries string

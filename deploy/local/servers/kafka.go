@@ -25,7 +25,7 @@ const (
 type kafka struct{}
 
 func (kafka) portCount() int             { return 2 } // clients, controller
-func (kafka) url(port int) string        { return "kafka://" + address(port) }
+func (kafka) url(address string) string  { return "kafka://" + address }
 func (kafka) stopSignal() syscall.Signal { return syscall.SIGTERM }
 
 func (kafka) locate(ctx context.Context, cache string) (installation, error) {

@@ -30,6 +30,10 @@ func kafkaArtifacts() artifacts {
 	}}
 }
 
+func cassandraArtifacts() artifacts {
+	return artifacts{name: "cassandra-" + cassandraVersion, coordinates: []string{"org.apache.cassandra:cassandra-all:" + cassandraVersion}}
+}
+
 func postgresArtifacts() artifacts {
 	return postgresArtifactsFor(runtime.GOOS, runtime.GOARCH)
 }

@@ -11,7 +11,7 @@ import (
 // Pin fetches all that has a checksum, for every platform, and writes the
 // checksums to out in the form of checksums.txt. Nothing of it is kept.
 func Pin(ctx context.Context, out io.Writer) error {
-	all := []artifacts{kafkaArtifacts()}
+	all := []artifacts{kafkaArtifacts(), cassandraArtifacts()}
 	for _, platform := range [][2]string{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}} {
 		all = append(all, postgresArtifactsFor(platform[0], platform[1]))
 	}

@@ -15,12 +15,12 @@ const lowestPort, highestPort = 15000, 32000
 // address is a port of this machine.
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// choosePorts returns count ports that are free now.
-func choosePorts(count int) ([]int, error) {
+// choosePorts returns count ports of host that are free now.
+func choosePorts(host string, count int) ([]int, error) {
 	var ports []int
 	for range 1000 {
 		port := lowestPort + rand.IntN(highestPort-lowestPort)
-		if portsFree([]int{port}) != nil {
+		if portsFree(host, []int{port}) != nil {
 			continue
 		}
 		if ports = append(ports, port); len(ports) == count {
@@ -30,10 +30,10 @@ func choosePorts(count int) ([]int, error) {
 	return nil, fmt.Errorf("no free ports between %d and %d", lowestPort, highestPort)
 }
 
-// portsFree returns an error for the first of ports that is not free.
-func portsFree(ports []int) error {
+// portsFree returns an error for the first of host's ports that is not free.
+func portsFree(host string, ports []int) error {
 	for _, port := range ports {
-		listener, err := net.Listen("tcp", address(port))
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 		if err != nil {
 			return err
 		}
@@ -46,9 +46,9 @@ func portsFree(ports []int) error {
 // same and would take our server for theirs. On Linux it holds names in the
 // abstract namespace, which no crash leaves behind; elsewhere luck has to do.
 // The error is syscall.EADDRINUSE if another has one of ports.
-func claimPorts(ports []int) (release func(), err error) {
+func claimPorts(host string, ports []int) (release func(), err error) {
 	if runtime.GOOS != "linux" {
-		return func() {}, portsFree(ports)
+		return func() {}, portsFree(host, ports)
 	}
 	var claims []net.Listener
 	release = func() {
@@ -57,14 +57,14 @@ func claimPorts(ports []int) (release func(), err error) {
 		}
 	}
 	for _, port := range ports {
-		claim, err := net.Listen("unix", "@skein-port-"+strconv.Itoa(port))
+		claim, err := net.Listen("unix", "@skein-port-"+host+":"+strconv.Itoa(port))
 		if err != nil {
 			release()
 			return nil, fmt.Errorf("port %d is about to be used: %w", port, err)
 		}
 		claims = append(claims, claim)
 	}
-	if err := portsFree(ports); err != nil {
+	if err := portsFree(host, ports); err != nil {
 		release()
 		return nil, err
 	}

@@ -26,8 +26,8 @@ type postgres struct{}
 
 func (postgres) portCount() int { return 1 }
 
-func (postgres) url(port int) string {
-	return "postgres://" + postgresName + "@" + address(port) + "/" + postgresName + "?sslmode=disable"
+func (postgres) url(address string) string {
+	return "postgres://" + postgresName + "@" + address + "/" + postgresName + "?sslmode=disable"
 }
 
 // stopSignal: connections are cut off, and all is written to the disk.

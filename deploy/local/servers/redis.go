@@ -19,7 +19,7 @@ const redisRemedy = "install redis-server 6.2 or newer, or apt-get with a networ
 type redis struct{}
 
 func (redis) portCount() int             { return 1 }
-func (redis) url(port int) string        { return "redis://" + address(port) }
+func (redis) url(address string) string  { return "redis://" + address }
 func (redis) stopSignal() syscall.Signal { return syscall.SIGTERM }
 
 func (redis) locate(ctx context.Context, cache string) (installation, error) {

@@ -270,7 +270,7 @@ func (s *Server) address() string { return address(s.state.Load().ports[0]) }
 
 // redisSays sends a command to a Redis and returns its answer, a string.
 func (s *Server) redisSays(ctx context.Context, command string) (answer string, err error) {
-	err = ask(ctx, s.state.Load().ports[0], func(connection net.Conn) error {
+	err = ask(ctx, s.address(), func(connection net.Conn) error {
 		if _, err := fmt.Fprintf(connection, "%s\r\n", command); err != nil {
 			return err
 		}

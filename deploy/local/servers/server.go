@@ -54,7 +54,7 @@ func (s *Server) Log() string { return filepath.Join(s.spec.Dir, logFile) }
 
 // URL returns the server's address in the form of skein's flags. It stays the
 // same as long as the Server is used.
-func (s *Server) URL() string { return s.engine.url(s.state.Load().ports[0]) }
+func (s *Server) URL() string { return s.engine.url(s.spec.address(s.state.Load().ports[0])) }
 
 // Version returns the engine's version.
 func (s *Server) Version() string { return s.state.Load().version }
@@ -168,17 +168,20 @@ func (s *Server) start(ctx context.Context, samePorts bool) error {
 		return err
 	}
 	ports := last.Ports
+	if len(s.spec.Ports) > 0 {
+		ports = s.spec.Ports
+	}
 	if samePorts {
 		ports = s.state.Load().ports
 	}
 	for attempt := 0; ; attempt++ {
 		if ports == nil {
-			if ports, err = choosePorts(s.engine.portCount()); err != nil {
+			if ports, err = choosePorts(s.spec.host(), s.engine.portCount()); err != nil {
 				return fmt.Errorf("cannot start %s: %w", s.Name(), err)
 			}
 		}
 		err = s.startOn(ctx, found, ports)
-		if err == nil || samePorts || attempt == 3 || !errors.Is(err, syscall.EADDRINUSE) {
+		if err == nil || samePorts || len(s.spec.Ports) > 0 || attempt == 3 || !errors.Is(err, syscall.EADDRINUSE) {
 			return err
 		}
 		ports = nil
@@ -188,7 +191,7 @@ func (s *Server) start(ctx context.Context, samePorts bool) error {
 // startOn starts the server on ports. The error is syscall.EADDRINUSE if another
 // program holds one of them.
 func (s *Server) startOn(ctx context.Context, found installation, ports []int) error {
-	release, err := claimPorts(ports)
+	release, err := claimPorts(s.spec.host(), ports)
 	if err != nil {
 		return fmt.Errorf("cannot start %s: %w", s.Name(), err)
 	}
@@ -207,12 +210,15 @@ func (s *Server) startOn(ctx context.Context, found installation, ports []int) e
 		s.state.Store(&state{version: found.version, ports: ports, process: p})
 		return nil
 	}
-	// Each engine has its own way to say that a port is taken: better look.
-	if taken := portsFree(ports); taken != nil {
+	// Not each engine says that a port is taken, and who has it may be gone by now.
+	tail := lastLines(out, begin)
+	if taken := portsFree(s.spec.host(), ports); taken != nil {
 		err = fmt.Errorf("%w, %w", err, taken)
+	} else if strings.Contains(tail, "ddress already in use") {
+		err = fmt.Errorf("%w, %w", err, syscall.EADDRINUSE)
 	}
 	err = fmt.Errorf("%s %s did not start: %w; its log is %s", s.Name(), found.version, err, s.Log())
-	if tail := lastLines(out, begin); tail != "" {
+	if tail != "" {
 		err = fmt.Errorf("%w and ends: %s", err, tail)
 	}
 	return err
@@ -230,7 +236,7 @@ func (s *Server) launch(ctx context.Context, found installation, ports []int, ou
 	if err != nil {
 		return nil, err
 	}
-	err = writeRecord(s.spec.Dir, record{Spec: s.spec, Version: found.version, URL: s.engine.url(ports[0]), Ports: ports, Pid: p.pid, Birth: p.birth})
+	err = writeRecord(s.spec.Dir, record{Spec: s.spec, Version: found.version, URL: s.engine.url(s.spec.address(ports[0])), Ports: ports, Pid: p.pid, Birth: p.birth})
 	if err == nil {
 		err = s.awaitAnswer(ctx, p, ports[0])
 	}
@@ -248,7 +254,7 @@ func (s *Server) awaitAnswer(ctx context.Context, p *process, port int) error {
 	again := time.NewTicker(pollEvery)
 	defer again.Stop()
 	for {
-		err := ask(ctx, port, s.engine.answers)
+		err := ask(ctx, s.spec.address(port), s.engine.answers)
 		if err == nil {
 			return nil
 		}
@@ -262,12 +268,12 @@ func (s *Server) awaitAnswer(ctx context.Context, p *process, port int) error {
 	}
 }
 
-// ask connects to a port of this machine and lets question have the connection,
+// ask connects to an address of this machine and lets question have the connection,
 // for a second.
-func ask(ctx context.Context, port int, question func(net.Conn) error) error {
+func ask(ctx context.Context, address string, question func(net.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	connection, err := new(net.Dialer).DialContext(ctx, "tcp", address(port))
+	connection, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}

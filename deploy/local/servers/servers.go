@@ -1,13 +1,14 @@
-// Package servers fetches and starts the engines of Skein, PostgreSQL, Redis
-// and Kafka, as plain processes on 127.0.0.1: no containers, no root, nothing
+// Package servers fetches and starts the engines of Skein, PostgreSQL, Redis,
+// Kafka and Cassandra, as plain processes on 127.0.0.1: no containers, no root, nothing
 // installed on the system. Tests kill, pause and restart them; the command
 // deploy/local keeps them running for a developer. It is not for production:
-// one node each (Redis also as a cluster, see [Cluster]), no passwords, and it
-// knows nothing of schemas and topics.
+// one node each (Redis also as a cluster, see [Cluster]; of Cassandra also three), no
+// passwords, and it knows nothing of schemas and topics.
 //
 // What the PATH offers is used (of PostgreSQL also what lies under
 // /usr/lib/postgresql); what it lacks is fetched once into a cache folder, see
-// [DefaultCache]. Kafka is always fetched, and needs a Java and a Maven. An
+// [DefaultCache]. Kafka and Cassandra are always fetched, and need a
+// Java and a Maven. An
 // engine that cannot be had is a [*MissingError], so that a test can skip.
 //
 // A server has one folder. In it lie its data, its log, and server.json, which
@@ -17,14 +18,17 @@ package servers
 import (
 	"context"
 	"fmt"
+	"net"
 	"path/filepath"
+	"strconv"
 )
 
 // The engines that this package knows, as [Spec] and [Server.Name] say them.
 const (
-	Postgres = "postgres"
-	Redis    = "redis"
-	Kafka    = "kafka"
+	Postgres  = "postgres"
+	Redis     = "redis"
+	Kafka     = "kafka"
+	Cassandra = "cassandra"
 )
 
 // RedisCluster is the name of a [Cluster], which is no engine of a [Spec].
@@ -44,13 +48,24 @@ type Spec struct {
 	Dir string
 	// Args are added to Redis's command line, and override what is there.
 	Args []string
-	// NoSync lets PostgreSQL acknowledge what is not yet on the disk. Whatever
+	// NoSync lets PostgreSQL and Cassandra acknowledge what is not yet on the disk. Whatever
 	// is measured or killed must not set it.
 	NoSync bool
+	// Node is which node of a Cassandra cluster this is, from 1; 0 is 1. It listens
+	// on 127.0.0.Node. Those above 1 join the first, whose Ports they must share.
+	Node int
+	// Ports, unless empty, are the only ones to use.
+	Ports []int
 	// Detached servers outlive the process that started them. Others are killed
 	// with it, on Linux even when it crashes.
 	Detached bool
 }
+
+// host is where the server listens.
+func (s Spec) host() string { return fmt.Sprintf("127.0.0.%d", max(1, s.Node)) }
+
+// address is a port of the server's host.
+func (s Spec) address(port int) string { return net.JoinHostPort(s.host(), strconv.Itoa(port)) }
 
 // Option changes a Spec.
 type Option func(*Spec)

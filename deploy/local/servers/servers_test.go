@@ -42,6 +42,11 @@ var conversations = []conversation{
 	{Spec{Engine: Redis, Args: []string{"--appendonly", "yes", "--appendfsync", "always"}}, redisSays("SET k 1", "+OK"), redisSays("STRLEN k", ":1")},
 	{Spec{Engine: Postgres}, postgresSays("CREATE TABLE kept (id int)"), postgresSays("SELECT id FROM kept")},
 	{Spec{Engine: Kafka}, makeTopic(0), makeTopic(36)}, // 36: it exists
+	{
+		Spec{Engine: Cassandra},
+		cassandraSays("CREATE KEYSPACE kept WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}", ""),
+		cassandraSays("CREATE KEYSPACE kept WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}", "existing keyspace"),
+	},
 }
 
 // TestLife takes each engine through everything that a test does with one.
@@ -122,7 +127,7 @@ func say(t *testing.T, s *Server, what func(net.Conn) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	connection, err := new(net.Dialer).DialContext(ctx, "tcp", address(s.state.Load().ports[0]))
+	connection, err := new(net.Dialer).DialContext(ctx, "tcp", s.spec.address(s.state.Load().ports[0]))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,229 @@
+package cassandra_test
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"skein/feed"
+	"skein/storage"
+	"skein/storage/cassandra"
+)
+
+// patience is how long a test waits for what must come.
+const patience = 40 * time.Second
+
+// eventually asks until it is so; what is asked takes its time.
+func eventually(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !so(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v until %s", patience, what)
+		}
+	}
+}
+
+// clock is a process's, and can be set.
+type clock struct{ off atomic.Int64 }
+
+func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.off.Load())) }
+func (c *clock) set(ahead time.Duration) { c.off.Store(int64(ahead)) }
+
+func openWith(t testing.TB, url string, c *clock) *cassandra.Store {
+	t.Helper()
+	s, err := cassandra.Open(bg, url, cassandra.Options{Logger: silent, Clock: c.now})
+	must(t, err)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// takeID returns an id taken now under a grant, as the write path's are.
+func takeID(t testing.TB, s *cassandra.Store) feed.PostID {
+	t.Helper()
+	id, err := feed.NewIDs(s, time.Now).Next(bg)
+	must(t, err)
+	return id
+}
+
+func draft(id feed.PostID, author feed.UserID, key string) storage.Draft {
+	return storage.Draft{Post: feed.Post{ID: id, Author: author, Text: fmt.Sprint("post of ", author)}, RequestID: key}
+}
+
+func create(t testing.TB, s *cassandra.Store, author feed.UserID) feed.Post {
+	t.Helper()
+	post, err := s.CreatePost(bg, draft(takeID(t, s), author, ""))
+	must(t, err)
+	return post
+}
+
+func oldest(t testing.TB, s *cassandra.Store) feed.PostID {
+	t.Helper()
+	id, err := s.OldestEvent(bg)
+	must(t, err)
+	return id
+}
+
+func visible(t testing.TB, s *cassandra.Store, ids ...feed.PostID) (found []feed.PostID) {
+	t.Helper()
+	posts, err := s.GetPosts(bg, ids)
+	must(t, err)
+	for _, p := range posts {
+		found = append(found, p.ID)
+	}
+	return found
+}
+
+func newest(t testing.TB, s *cassandra.Store, author feed.UserID) []feed.Ref {
+	t.Helper()
+	refs, err := s.Newest(bg, []storage.Range{{Author: author, First: 1, Before: feed.MaxPostID}}, 10)
+	must(t, err)
+	return refs
+}
+
+// relay publishes to a list.
+func relay(t testing.TB, s *cassandra.Store) (published []feed.PostID) {
+	t.Helper()
+	_, err := s.Relay(bg, 100, func(_ feed.PostID, events []storage.Event) error {
+		for _, e := range events {
+			published = append(published, e.Post)
+		}
+		return nil
+	})
+	must(t, err)
+	return published
+}
+
+// W4: a process that falls asleep between its event and the look at the clock finds
+// the id late, and takes the event back; it is another's that is visible.
+func TestW4_LateAfterTheEvent(t *testing.T) {
+	url, asleep := emptied(t), &clock{}
+	s := openWith(t, url, asleep)
+	s.OnStep(func(at cassandra.Step) {
+		if at == cassandra.StepEvent {
+			asleep.set(feed.MaxIDAge + time.Second)
+		}
+	})
+	id := takeID(t, s)
+	if _, err := s.CreatePost(bg, draft(id, 1, "key")); !errors.Is(err, feed.ErrLate) {
+		t.Fatalf("error %v, want feed.ErrLate", err)
+	}
+	asleep.set(0)
+	if found := visible(t, s, id); len(found) > 0 || len(newest(t, s, 1)) > 0 || oldest(t, s) != feed.MaxPostID {
+		t.Errorf("the late post left posts %v, %v, event %d", found, newest(t, s, 1), oldest(t, s))
+	}
+	s.OnStep(nil)
+	if post, err := s.CreatePost(bg, draft(takeID(t, s), 1, "key")); err != nil || post.ID == id {
+		t.Errorf("the key of the late post gives %v, %v; want a new post", post, err)
+	}
+}
+
+// A relay took the process for dead, and decided that the post comes to be: then it is
+// no longer the process's to find it late.
+func TestW4_LateAfterARelayCompletedIt(t *testing.T) {
+	url, asleep := emptied(t), &clock{}
+	s, other := openWith(t, url, asleep), open(t, url)
+	id := takeID(t, s)
+	s.OnStep(func(at cassandra.Step) {
+		if at != cassandra.StepEvent {
+			return
+		}
+		asleep.set(time.Minute)
+		if complete, err := cassandra.Settle(other, bg, id, true); err != nil || !complete {
+			t.Errorf("decided %v, %v", complete, err)
+		}
+	})
+	if _, err := s.CreatePost(bg, draft(id, 1, "")); err != nil {
+		t.Fatalf("the post that a relay completed: %v", err)
+	}
+	if len(visible(t, s, id)) != 1 {
+		t.Error("it is not there")
+	}
+}
+
+// I6: between event and post OldestEvent counts the post, on every server; no relay
+// publishes it, though it may be asked.
+func TestI6_CountedWhileItIsWritten(t *testing.T) {
+	url := emptied(t)
+	s, other := open(t, url), open(t, url)
+	id := takeID(t, s)
+	s.OnStep(func(at cassandra.Step) {
+		if at != cassandra.StepEvent {
+			return
+		}
+		for _, s := range []*cassandra.Store{s, other} {
+			if got := oldest(t, s); got != id {
+				t.Errorf("oldest event %d, want %d, which is being written", got, id)
+			}
+			if published := relay(t, s); len(published) > 0 {
+				t.Errorf("published %v before its post was there", published)
+			}
+		}
+	})
+	_, err := s.CreatePost(bg, draft(id, 1, ""))
+	must(t, err)
+	if published := relay(t, other); len(published) > 0 {
+		t.Errorf("published %v, which is another living process's", published)
+	}
+	if published := relay(t, s); len(published) != 1 || published[0] != id {
+		t.Errorf("published %v, want %d", published, id)
+	}
+}
+
+// Events of a process that ended are another's at once.
+func TestF1_EventsOfOneThatClosed(t *testing.T) {
+	url := emptied(t)
+	s, other := open(t, url), open(t, url)
+	post := create(t, s, 1)
+	create(t, other, 2) // it is present
+	if published := relay(t, other); len(published) != 1 {
+		t.Fatalf("published %v, want its own", published)
+	}
+	must(t, s.Close())
+	eventually(t, "the other takes them", func() bool {
+		published := relay(t, other)
+		return len(published) == 1 && published[0] == post.ID
+	})
+}
+
+// A post that is written again, with its own stamp, after it was deleted stays
+// deleted; also when whoever deletes has a clock that is behind.
+func TestT4_ALateRewriteDoesNotResurrect(t *testing.T) {
+	url, behind := emptied(t), &clock{}
+	s := openWith(t, url, behind)
+	post := create(t, s, 1)
+	behind.set(-5 * time.Second)
+	must(t, s.DeletePost(bg, 1, post.ID))
+	must(t, cassandra.WritePost(s, bg, post))
+	if found := visible(t, s, post.ID); len(found) > 0 || len(newest(t, s, 1)) > 0 {
+		t.Errorf("the deleted post is back: %v, %v", found, newest(t, s, 1))
+	}
+}
+
+// A finished part of the outbox is dropped; an event that arrives there late, which
+// nobody acknowledged, is not seen.
+func TestFinishedBucketsAreDropped(t *testing.T) {
+	url, later := emptied(t), &clock{}
+	s := openWith(t, url, later)
+	post := create(t, s, 1)
+	relay(t, s)
+	later.set(2*cassandra.Settled + 10*time.Second)
+	shard, bucket := cassandra.PlaceOf(post.ID)
+	late := int64(post.ID)
+	arrives := func() (n int) {
+		late++
+		stamp := cassandra.StampOf(feed.PostID(late))
+		must(t, ours.session.Query(`INSERT INTO outbox (shard, bucket, post, author) VALUES (?, ?, ?, 1) USING TIMESTAMP ?`, shard, bucket, late, stamp).Exec())
+		must(t, ours.session.Query(`SELECT count(*) FROM outbox WHERE shard = ? AND bucket = ? AND post = ?`, shard, bucket, late).Scan(&n))
+		must(t, ours.session.Query(`DELETE FROM outbox USING TIMESTAMP ? WHERE shard = ? AND bucket = ? AND post = ?`, stamp+1, shard, bucket, late).Exec())
+		return n
+	}
+	if n := arrives(); n != 1 {
+		t.Fatalf("%d events in a part that is not dropped, want the one that came", n)
+	}
+	eventually(t, "the part is dropped", func() bool {
+		relay(t, s)
+		return arrives() == 0
+	})
+}

@@ -1,0 +1,126 @@
+package cassandra
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gocql/gocql"
+
+	"skein/storage"
+)
+
+var (
+	_ storage.Posts = (*Store)(nil)
+	_ storage.Graph = (*Store)(nil)
+)
+
+// Store is storage.Posts and storage.Graph in one keyspace. It is safe for concurrent
+// use, and starts no goroutine but the driver's.
+type Store struct {
+	session  *gocql.Session
+	settings settings
+	opts     Options
+	// origin is this process among those that relay, home its shard of the outbox.
+	origin int64
+	home   int
+	// off is how far Cassandra's clock is ahead of this process's, in ns.
+	off      atomic.Int64
+	outbox   outbox
+	presence presence
+	numbers  numbers
+	// viewers keeps this process from competing with itself for a follow set, and
+	// facts for the shared facts.
+	viewers [256]turn
+	facts   turn
+	// onStep, in tests, is told how far a call got.
+	onStep func(step)
+	// wideFrom is how many followers an author has whose next ones are spread.
+	wideFrom int64
+	closing  sync.Once
+}
+
+// step is a place between two writes that belong together, where tests stop a process.
+type step int
+
+const (
+	stepEvent     step = iota // the event is written, the post is not
+	stepPost                  // the post is written, not acknowledged
+	stepFollower              // the follower is written, the edge is not
+	stepUnedged               // the edge has ended, the follower is still there
+	stepAnnounced             // a change of the shared facts is announced
+)
+
+// after tells tests how far a call got.
+func (s *Store) after(at step) {
+	if s.onStep != nil {
+		s.onStep(at)
+	}
+}
+
+// turn is held by one at a time, also over I/O: a channel, so that who waits can leave.
+type turn chan struct{}
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) give() { <-t }
+
+// Open connects to the keyspace that url names and checks that it has the schema of
+// this program, keeps what it acknowledges, and agrees with this process about the
+// time. It changes nothing. Its errors are one line each, name the engine and say what
+// to do, never with the password, and come within 10 s.
+func Open(ctx context.Context, url string, opts Options) (*Store, error) {
+	opts = opts.withDefaults()
+	where, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	session, err := connect(where, where.keyspace, opts.Logger)
+	if err != nil {
+		return nil, explainOpen(ctx, where, err)
+	}
+	s := newStore(session, where, opts)
+	for _, check := range []func(context.Context) error{s.checkSchema, s.CheckDurability, s.checkClock} {
+		if err := check(ctx); err != nil {
+			session.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func newStore(session *gocql.Session, where settings, opts Options) *Store {
+	s := &Store{
+		session: session, settings: where, opts: opts,
+		origin: rand.Int64(), home: rand.IntN(shards), wideFrom: wideFrom,
+		outbox: newOutbox(), facts: make(turn, 1), numbers: numbers{turn: make(turn, 1)},
+	}
+	for i := range s.viewers {
+		s.viewers[i] = make(turn, 1)
+	}
+	return s
+}
+
+// Close says that this process relays no more, so that others take its events, and
+// closes the connections. Calls in flight, and later ones, are feed.CodeUnavailable. A
+// second Close does nothing. It always returns nil.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		s.leave(ctx)
+		s.session.Close()
+	})
+	return nil
+}
