@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -21,7 +22,7 @@ func schema(t *testing.T, url string) string {
 }
 
 func TestMigrate_FromEmptyAndFromEachVersion(t *testing.T) {
-	const newest = 4
+	const newest = 5
 	want := schema(t, database(t))
 	if !strings.Contains(want, "outbox") {
 		t.Fatalf("the schema has no outbox:\n%s", want)
@@ -30,7 +31,7 @@ func TestMigrate_FromEmptyAndFromEachVersion(t *testing.T) {
 		url := emptyDatabase(t)
 		must(t, postgres.MigrateTo(bg, url, from))
 		if from < newest {
-			wantOneLine(t, openFails(t, url, postgres.Options{}), "this program needs 4", "run: skein migrate")
+			wantOneLine(t, openFails(t, url, postgres.Options{}), fmt.Sprintf("this program needs %d", newest), "run: skein migrate")
 		}
 		must(t, postgres.Migrate(bg, url))
 		must(t, postgres.Migrate(bg, url))
