@@ -118,9 +118,6 @@ func (s *Store) prove(ctx context.Context, nodes []*node, begun time.Time) error
 			s.mu.Lock()
 			s.loseLocked(nodes[i])
 			s.mu.Unlock()
-			if s.cluster {
-				_, _ = s.reload(ctx, begun) // so that the work is done again elsewhere
-			}
 		}
 		return err
 	})

@@ -14,8 +14,8 @@ import (
 const (
 	// askTime bounds how long one server is asked about the cluster.
 	askTime = 500 * time.Millisecond
-	// settling is how old a view may be that a redirection to elsewhere leaves as
-	// it is: while slots move, each is announced by many answers.
+	// settling is how old a view may be to be left as it is though a master does not
+	// answer, or a command was sent elsewhere: many tell of the same event.
 	settling = 100 * time.Millisecond
 	// rounds is how often a command or a delivery is sent on.
 	rounds = 5
@@ -32,10 +32,11 @@ func (s *Store) nodeAt(address string) *node {
 		o := *s.options
 		o.Addr = address
 		n = newNode(goredis.NewClient(&o), s)
-		s.mu.nodes[address] = n
 		if s.mu.closed {
-			_ = n.client.Close()
+			_ = n.client.Close() // it has no connection yet
+			return n
 		}
+		s.mu.nodes[address] = n
 	}
 	return n
 }
