@@ -104,7 +104,8 @@
 // # What it relies on
 //
 // Three copies of the keyspace, or said loudly; clocks of nodes and processes within
-// policy.MaxSkew at start, and within seconds later: settled bears five. gc_grace_seconds
+// policy.MaxSkew at start, and of the nodes later: a process compares its own with theirs
+// at each grant and each look at the outbox, and settled bears a few seconds. gc_grace_seconds
 // of ten days (Cassandra's default) above the longest outage of a node, with repairs. All
 // processes in one data centre with LOCAL_QUORUM.
 package cassandra

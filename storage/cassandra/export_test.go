@@ -45,16 +45,12 @@ var MigrateTo = migrateTo
 // PlaceOf is the partition of an event, StampOf its stamp.
 var (
 	PlaceOf = placeOf
+	SpanOf  = spanOf
 	StampOf = stampOf
 )
 
-// Settled is after how long an event can only come late, PresenceTime after how long
-// a process that says nothing is dead.
-const (
-	Settled      = settled
-	PresenceTime = presenceTime
-	WideBuckets  = wideBuckets
-)
+// WideBuckets are those of an author with many followers, beside the first.
+const WideBuckets = wideBuckets
 
 // ParseURL returns the hosts and the keyspace of a URL.
 func ParseURL(url string) (hosts []string, port int, keyspace, consistency string, err error) {

@@ -127,7 +127,11 @@ func (s *Store) OldestEvent(ctx context.Context) (feed.PostID, error) {
 }
 
 func (s *Store) oldestEvent(ctx context.Context) (feed.PostID, error) {
-	asked := s.now()
+	// Not this process's clock: what is below low is not looked at again, and dropped.
+	asked, err := s.askClock(ctx)
+	if err != nil {
+		return 0, err
+	}
 	low, err := s.lowest(ctx, asked)
 	if err != nil {
 		return 0, err

@@ -39,6 +39,10 @@ func (st standing) wanted(cluster bool) int {
 // waitTime is how long a barrier waits for replicas; less than ioTimeout.
 const waitTime = time.Second
 
+// viewAge is how old a view a barrier may go by: less than it takes a replica to join,
+// to be given the data, and to be promoted.
+const viewAge = time.Second
+
 // proofs is how often one barrier asks a master: replicas come and go, slots move.
 const proofs = 5
 
@@ -118,9 +122,6 @@ func (s *Store) prove(ctx context.Context, nodes []*node, begun time.Time) error
 			s.mu.Lock()
 			s.loseLocked(nodes[i])
 			s.mu.Unlock()
-			if s.cluster {
-				_, _ = s.reload(ctx, begun) // so that the work is done again elsewhere
-			}
 		}
 		return err
 	})
@@ -133,8 +134,10 @@ func (s *Store) proveOne(ctx context.Context, n *node, begun time.Time) error {
 		following := v.follow[n]
 		slot := v.anySlot(n)
 		// A replica that has failed cannot tell whether it was promoted; then
-		// the others must be asked, after the delivery.
-		if s.cluster && (following.failed > 0 || slot < 0) && !v.begun.After(begun) {
+		// the others must be asked, after the delivery. Of one that has joined
+		// an old view does not know.
+		doubtful := following.failed > 0 || slot < 0 || begun.Sub(v.begun) > viewAge
+		if s.cluster && doubtful && !v.begun.After(begun) {
 			if _, err := s.reload(ctx, begun); err != nil {
 				return err
 			}
@@ -169,12 +172,12 @@ func (s *Store) proveOne(ctx context.Context, n *node, begun time.Time) error {
 		switch {
 		case now.stamp != before.stamp:
 			return errOtherServer
-		case now.attached < following.healthy && v.begun.After(begun):
-			return errNoReplica
-		case now.attached < following.healthy:
+		case s.cluster && now.attached != following.healthy && !v.begun.After(begun):
 			if _, err := s.reload(ctx, begun); err != nil {
 				return err
 			}
+		case now.attached < following.healthy:
+			return errNoReplica
 		case acknowledged < min(wanted, before.replicas):
 			return errNoReplica
 		case wanted <= before.replicas:

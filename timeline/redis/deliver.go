@@ -149,6 +149,9 @@ func (s *Store) again(ctx context.Context, shares []*share, failed *failures, ro
 		next = append(next, &share{store: s, node: s.nodeAt(address), ask: true, pairs: pairs})
 	}
 	if !last && len(moved)+len(missed) > 0 {
+		if len(moved) == 0 {
+			begun = begun.Add(-settling) // nothing contradicts the view
+		}
 		if _, err := s.reload(ctx, begun); err != nil {
 			last = true
 		}

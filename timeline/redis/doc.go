@@ -87,6 +87,8 @@
 //   - A replica that was promoted has left its master for good, and acknowledges
 //     nothing to it. As many must be attached as the view has that are not failed,
 //     and all that are in step must acknowledge. So none was promoted before then.
+//     The view is a second old at most: a replica that it does not know has only
+//     just joined, and is not promoted yet.
 //   - A replica that has failed cannot be asked. So the view is then made after the
 //     Barrier began, from most of the masters and all replicas that answer: one that
 //     was promoted says so itself.

@@ -95,6 +95,73 @@ func TestDeposedInCluster(t *testing.T) {
 	shows(t, other, v, 7, 6, 5, 4, 3, 2, 1)
 }
 
+// T7: a master that was deposed and is master again has another stamp. Between, it had
+// the data of another: a Barrier about what it took before fails, though its replicas
+// acknowledge now.
+func TestMasterAgain(t *testing.T) {
+	c := ownCluster(t, quick)
+	m := membersOf(t, c)
+	const v = feed.UserID(1)
+	s := open(t, c.URL(), redis.Options{Cap: 100, Prefix: "p"})
+	build(t, s, v, 5)
+	mark := s.Mark()
+	deliver(t, s, 6, v)
+	first, second := m.masterOf(m.slotOf(v))
+	for _, heir := range []string{second, first} {
+		m.say(heir, "FAILOVER", "TAKEOVER")
+		eventually(t, "a replica has taken over", func() bool {
+			info, _ := m.clients[heir].Info(ctx, "replication").Result()
+			return strings.Contains(info, "role:master") && strings.Contains(info, "state=online")
+		})
+	}
+	if err := s.Barrier(ctx, mark); feed.CodeOf(err) != feed.CodeUnavailable {
+		t.Fatalf("a master that is one again: %v, want UNAVAILABLE", err)
+	}
+	if page := read(t, s, v); page.State != timeline.Absent {
+		t.Fatalf("its lists: %+v, want absent", page)
+	}
+}
+
+// "One of the nodes is down: all works, after seconds of failover": a replica that is
+// away holds up Barriers until the cluster knows, and no longer. That it was away is no
+// reason to trust its master later, when it is back and has deposed that one.
+func TestReplicaAway(t *testing.T) {
+	c := ownCluster(t, quick)
+	m := membersOf(t, c)
+	const v = feed.UserID(1)
+	s := open(t, c.URL(), redis.Options{Cap: 100, Prefix: "p"})
+	build(t, s, v, 0)
+	post := feed.PostID(0)
+	work := func() error {
+		post++
+		mark := s.Mark()
+		deliver(t, s, post, v)
+		return s.Barrier(ctx, mark)
+	}
+	if err := work(); err != nil {
+		t.Fatal(err)
+	}
+	_, replica := m.masterOf(m.slotOf(v))
+	if err := m.servers[replica].Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := work(); feed.CodeOf(err) != feed.CodeUnavailable {
+		t.Fatalf("a replica has just died, or was promoted: %v, want UNAVAILABLE", err)
+	}
+	eventually(t, "the cluster knows that the replica has failed", func() bool { return work() == nil })
+	if err := m.servers[replica].Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it follows again", func() bool {
+		n, err := m.clients[replica].DBSize(ctx).Result()
+		return err == nil && n > 0
+	})
+	inherit(m, v)
+	if err := work(); feed.CodeOf(err) != feed.CodeUnavailable {
+		t.Fatalf("it came back, and was promoted: %v, want UNAVAILABLE", err)
+	}
+}
+
 // F3, T1, T7: a master is stopped until its replica is promoted, and goes on. All the
 // while posts are delivered: other masters' viewers get theirs, and none is lost whose
 // Barrier said it is safe.
@@ -103,7 +170,7 @@ func TestStoppedMaster(t *testing.T) {
 	m := membersOf(t, c)
 	const viewers = 60
 	opts := redis.Options{Cap: 1000, Prefix: "p"}
-	s := open(t, c.URL(), opts)
+	s, late := open(t, c.URL(), opts), open(t, c.URL(), opts)
 	var all []feed.UserID
 	for v := feed.UserID(1); v <= viewers; v++ {
 		all = append(all, v)
@@ -164,6 +231,7 @@ func TestStoppedMaster(t *testing.T) {
 	if len(failed) > 9 { // a third of the slots: five or six groups, some shared
 		t.Errorf("%d of 16 shards failed with one master of three", len(failed))
 	}
+	deliver(t, late, post, all...) // it knows of nothing, and parks nothing
 	for _, v := range all {
 		if read(t, s, v).State == timeline.Absent {
 			build(t, s, v, int(post)) // on the successor

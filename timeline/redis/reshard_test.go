@@ -75,6 +75,37 @@ func TestSlotOnItsWay(t *testing.T) {
 	}
 }
 
+// T7: a script that rewrites a list takes the old one away first; where its slot is on
+// its way the server then refuses the new one. No call fails for that, and the list is
+// there or not, but never in part.
+func TestRewriteOnTheWay(t *testing.T) {
+	c := ownCluster(t, servers.ClusterSpec{})
+	m := membersOf(t, c)
+	s := open(t, c.URL(), redis.Options{Cap: 8, Prefix: "p"})
+	const v = feed.UserID(1)
+	slot := m.slotOf(v)
+	from, _ := m.masterOf(slot)
+	build(t, s, v, 8)
+	m.begin(slot, from, another(m, from))
+	repeats := append(manyPosts(v, 5, 20), manyPosts(v, 20, 5)...) // else the list is merely cut
+	if out, err := s.Deliver(ctx, repeats); err != nil || len(out.Undelivered) > 0 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	if page := read(t, s, v); page.State != timeline.Absent {
+		t.Fatalf("%+v: the list was not rewritten, and the test tests nothing", page)
+	}
+	token, _, err := s.Create(ctx, v, life)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deliver(t, s, 2, v)
+	ok, err := s.Finish(ctx, v, token, []timeline.Entry{timeline.Rebuilt(2), timeline.Rebuilt(1)}, 0, 1)
+	if err != nil || !ok {
+		t.Fatalf("Finish where the slot goes: %v, %v", ok, err)
+	}
+	shows(t, s, v, 2, 1)
+}
+
 // T1: a slot goes to and fro while posts are delivered to its viewers and they read.
 // Whoever finds a timeline live finds all that was delivered before; whoever does not
 // builds it, as a reader does.
@@ -146,7 +177,7 @@ func TestReshardUnderLoad(t *testing.T) {
 	}
 	from, _ := m.masterOf(slot)
 	to := another(m, from)
-	for range 4 {
+	for range 16 {
 		settled := delivered.Load() + 20
 		m.begin(slot, from, to)
 		m.carry(slot, from, to)

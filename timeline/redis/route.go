@@ -31,6 +31,14 @@ func redirected(err error, from *node) (redirection, bool) {
 	return redirection{address: completed(fields[len(fields)-1], net.JoinHostPort(host, "")), ask: ask}, true
 }
 
+// vanished reports the error of a script that rewrote a list whose slot is on its way
+// to another master: between taking the old list away and putting the new one there,
+// the server no longer holds the key to be its own. The list is gone, as a whole. Sent
+// again, the script is sent on to the other master.
+func vanished(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "non local key")
+}
+
 // atSlot sends what fill queues for a slot to its master, wherever that is, and
 // returns who answered. The first command decides whether it was the right one. A
 // master that does not answer is asked for no second time, but its successor is.
@@ -53,10 +61,13 @@ func (s *Store) atSlot(ctx context.Context, slot int, fill func(*node, goredis.P
 			n = s.nodeAt(to.address)
 			continue
 		}
+		if vanished(firstError(cmds)) {
+			continue
+		}
 		if answered(err) {
 			return n, cmds, err
 		}
-		v, reloadErr := s.reload(ctx, begun)
+		v, reloadErr := s.reload(ctx, begun.Add(-settling))
 		if reloadErr != nil || v.ownerOf(slot) == n || v.ownerOf(slot) == nil {
 			return n, cmds, err
 		}

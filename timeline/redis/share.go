@@ -191,7 +191,7 @@ func (sh *share) fail(pairs []pair, err error) {
 			sh.mu.asked = map[string][]pair{}
 		}
 		sh.mu.asked[to.address] = append(sh.mu.asked[to.address], pairs...)
-	case elsewhere:
+	case elsewhere || vanished(err):
 		sh.mu.moved = append(sh.mu.moved, pairs...)
 	default:
 		sh.mu.failed.add(pairs, err)

@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -137,13 +139,14 @@ func each(n int, f func(i int) error) error {
 // Close ends the store. Closing it again is no error.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.mu.closed {
-		return nil
+	var open []*node
+	if !s.mu.closed {
+		open = slices.Collect(maps.Values(s.mu.nodes))
 	}
 	s.mu.closed = true
+	s.mu.Unlock()
 	var errs []error
-	for _, n := range s.mu.nodes {
+	for _, n := range open {
 		errs = append(errs, n.client.Close())
 	}
 	return errors.Join(errs...)

@@ -14,8 +14,8 @@ import (
 const (
 	// askTime bounds how long one server is asked about the cluster.
 	askTime = 500 * time.Millisecond
-	// settling is how old a view may be that a redirection to elsewhere leaves as
-	// it is: while slots move, each is announced by many answers.
+	// settling is how old a view may be to be left as it is though a master does not
+	// answer, or a command was sent elsewhere: many tell of the same event.
 	settling = 100 * time.Millisecond
 	// rounds is how often a command or a delivery is sent on.
 	rounds = 5
@@ -32,10 +32,11 @@ func (s *Store) nodeAt(address string) *node {
 		o := *s.options
 		o.Addr = address
 		n = newNode(goredis.NewClient(&o), s)
-		s.mu.nodes[address] = n
 		if s.mu.closed {
-			_ = n.client.Close()
+			_ = n.client.Close() // it has no connection yet
+			return n
 		}
+		s.mu.nodes[address] = n
 	}
 	return n
 }
@@ -65,9 +66,9 @@ func (s *Store) reload(ctx context.Context, notBefore time.Time) (*view, error) 
 	return v, nil
 }
 
-// load asks servers, and those that they name, until most masters have answered.
+// load asks servers, and all those that they name; most masters must answer.
 func (s *Store) load(ctx context.Context, nodes []*node) (*view, error) {
-	for {
+	for range rounds {
 		begun := time.Now()
 		answers, answered, err := askAll(ctx, nodes)
 		if len(answers) == 0 {
@@ -84,14 +85,16 @@ func (s *Store) load(ctx context.Context, nodes []*node) (*view, error) {
 		if len(v.masters) == 0 {
 			return nil, errors.New("no slot of the cluster is served")
 		}
-		if 2*count > len(v.masters) {
-			return v, nil
+		if slices.ContainsFunc(v.nodes, func(n *node) bool { return !slices.Contains(nodes, n) }) {
+			nodes = v.nodes
+			continue
 		}
-		if !slices.ContainsFunc(v.nodes, func(n *node) bool { return !slices.Contains(nodes, n) }) {
+		if 2*count <= len(v.masters) {
 			return nil, fmt.Errorf("%w: %d of %d do; %w", errNoMajority, count, len(v.masters), err)
 		}
-		nodes = v.nodes
+		return v, nil
 	}
+	return nil, errors.New("the servers of the cluster do not agree on who belongs to it")
 }
 
 // askAll asks servers at once what they know of the cluster. The error is that of

@@ -84,3 +84,23 @@ func TestDataDirectory(t *testing.T) {
 		}
 	}
 }
+
+// An engine is named by the scheme of its URL; one of another setting is refused, and
+// the rest of the URL, which may hold a password, is not told.
+func TestTimelineEngines(t *testing.T) {
+	for url, known := range map[string]bool{
+		"memory": true, "redis://h": true, "redis-cluster://h1:1,h2:2": true,
+		"redis-cluster": false, "redis-sentinel://:secret@h": false, "kafka://:secret@h": false,
+	} {
+		config := DefaultConfig()
+		config.Timelines = url
+		if err := config.Validate(); (err == nil) != known || err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	config := DefaultConfig()
+	config.Posts = "redis-cluster://h"
+	if config.Validate() == nil {
+		t.Error("posts in a Redis Cluster")
+	}
+}
