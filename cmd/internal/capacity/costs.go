@@ -42,18 +42,18 @@ func Servers() Costs {
 	return Costs{
 		Utilization: 0.5,
 		Engines: []Engine{
-			{Name: "skein", Post: 190, Delivery: 1.2, Read: 330, Replicas: 1, PostWire: 200, WirePosts: 2, ReadWire: page * 30, ReadPosts: page},
+			{Name: "skein", Post: 320, Delivery: 1.6, Read: 536, Replicas: 1, PostWire: 200, WirePosts: 2, ReadWire: page * 30, ReadPosts: page},
 			{
-				Name: "postgres", Post: 230, Delivery: 0.5, Read: 210, Replicas: 2, OneMachine: true,
+				Name: "postgres", Post: 372, Delivery: 0.6, Read: 347, Replicas: 2, OneMachine: true,
 				PostBytes: 150, PostCopies: 1, FollowBytes: 158,
 				PostWire: 600, WirePosts: 1, DeliveryWire: 10, ReadWire: 20 * page, ReadPosts: page / 2,
 			},
 			{
-				Name: "kafka", Post: 230, Delivery: 1.2, Replicas: 3,
+				Name: "kafka", Post: 373, Delivery: 1.6, Replicas: 3,
 				EventBytes: 90, EventDays: 7, PostWire: 180,
 			},
 			{
-				Name: "redis", Post: 4, Delivery: 3.2, Read: 62, Replicas: 2,
+				Name: "redis", Post: 6, Delivery: 4.1, Read: 103, Replicas: 2,
 				TimelineBytes: 8400, DeliveryWire: 60, ReadWire: 2500,
 			},
 		},
