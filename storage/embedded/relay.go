@@ -62,12 +62,17 @@ func (s *Store) Relay(ctx context.Context, limit int, publish func(oldest feed.P
 
 // takeEvents holds the oldest free events. Another relay may have removed one
 // after the scan began and let go of it before we held it, so each is looked up
-// again once it is ours.
+// again once it is ours. No delete of the post comes in between, as it would leave it
+// to us to count a row that we then do not find.
 func (s *Store) takeEvents(limit int) (feed.PostID, []storage.Event, error) {
 	var events []storage.Event
 	oldest, err := s.scanEvents(func(_ *pebble.Iterator, id feed.PostID) (bool, error) {
-		if len(events) >= limit || !s.outbox.hold(id) {
-			return len(events) < limit, nil
+		if len(events) >= limit {
+			return false, nil
+		}
+		defer s.posts.lock(uint64(id))()
+		if !s.outbox.hold(id) {
+			return true, nil
 		}
 		event := storage.Event{Post: id}
 		found, err := s.lookup(eventKey(id), func(value []byte) (err error) {
