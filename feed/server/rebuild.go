@@ -59,6 +59,11 @@ func (h *homeReader) rebuildNow(ctx context.Context, viewer feed.UserID) error {
 	if err != nil {
 		return err
 	}
+	// Who looked before another rebuild ended, and came here after it, has nothing to do.
+	now, err := h.timelines.Read(ctx, timeline.Query{Viewer: viewer, Before: feed.MaxPostID, Limit: 1, Life: uint64(tiers.Life)})
+	if err == nil && now.State == timeline.Live {
+		return nil
+	}
 	token, ok, err := h.timelines.Create(ctx, viewer, uint64(tiers.Life))
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotStored, err)
