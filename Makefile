@@ -33,7 +33,7 @@ bench: ## measure: each figure beside its ceiling, into out/bench.json (ROW=name
 	go build -buildvcs=false -o bin/ ./cmd/bench
 	bin/bench $(if $(ROW),--row '$(ROW)')
 
-test: build lint ## everything: build, lint, all tests on all engines, race detector; under 20 minutes cold
+test: build lint ## everything but Cassandra: build, lint, all tests on servers too, race detector
 	go build -buildvcs=false -o bin/ ./deploy/local
 	bin/local with $(MAKE) --no-print-directory fulltest race passed
 

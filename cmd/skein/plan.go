@@ -32,8 +32,8 @@ func (p *program) planCommand() *cobra.Command {
 		Short:   "Compute what a number of users needs of each engine",
 		Long: `Compute what a load needs of each engine, on servers: processors at the peak, memory,
 disk, network, and how many machines that is. The costs of one post, delivery and read
-are measured; docs/capacity.md names the runs and shows the formulas. It is arithmetic
-for a first guess: measure before you buy.`,
+are measured, but for the network's, which are estimates; docs/capacity.md names the
+runs and shows the formulas. It is arithmetic for a first guess: measure before you buy.`,
 		Example: `  skein plan --users 10000000 --follows 150 --active 0.3
   skein plan --graph follows.txt.gz --posts 1 --reads 40 --json`,
 		Args: wants(0),

@@ -77,7 +77,10 @@ func (p *process) exit(t *testing.T) (code int, stderr string) {
 		return p.ProcessState.ExitCode(), p.stderr.String()
 	case <-time.After(patience):
 		_ = p.Process.Signal(syscall.SIGQUIT) // its goroutines, in what it said
-		<-p.ended
+		select {
+		case <-p.ended:
+		case <-time.After(patience): // it is stopped
+		}
 		t.Fatalf("%v did not end", p.Args)
 		return 0, ""
 	}

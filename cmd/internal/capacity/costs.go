@@ -32,11 +32,10 @@ type Engine struct {
 	OneMachine bool
 }
 
-// Servers returns the costs with PostgreSQL, Kafka and Redis, as measured by the runs
-// that docs/capacity.md names: rows posts_postgres, deliveries_redis and
-// reads_vs_postgres_in of `make bench` for processor time, where the clients of the
-// bench are counted as Skein's; the tables of a database with 400,000 follows and
-// 18,000 posts for bytes.
+// Servers returns the costs with PostgreSQL, Kafka and Redis. Processor time, and bytes
+// on disk and in memory, are measured by the runs that docs/capacity.md names; the
+// clients of the bench are counted as Skein's. Bytes on the wire are rough estimates,
+// not measured; Utilization is a choice.
 func Servers() Costs {
 	const page = 50
 	return Costs{
@@ -45,16 +44,16 @@ func Servers() Costs {
 			{Name: "skein", Post: 320, Delivery: 1.6, Read: 536, Replicas: 1, PostWire: 200, WirePosts: 2, ReadWire: page * 30, ReadPosts: page},
 			{
 				Name: "postgres", Post: 372, Delivery: 0.6, Read: 347, Replicas: 2, OneMachine: true,
-				PostBytes: 150, PostCopies: 1, FollowBytes: 158,
+				PostBytes: 125, PostCopies: 1, FollowBytes: 158,
 				PostWire: 600, WirePosts: 1, DeliveryWire: 10, ReadWire: 20 * page, ReadPosts: page / 2,
 			},
 			{
 				Name: "kafka", Post: 373, Delivery: 1.6, Replicas: 3,
-				EventBytes: 90, EventDays: 7, PostWire: 180,
+				EventBytes: 87, EventDays: 7, PostWire: 180,
 			},
 			{
 				Name: "redis", Post: 6, Delivery: 4.1, Read: 103, Replicas: 2,
-				TimelineBytes: 8400, DeliveryWire: 60, ReadWire: 2500,
+				TimelineBytes: 8320, DeliveryWire: 60, ReadWire: 2500,
 			},
 		},
 	}
