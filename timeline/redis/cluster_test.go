@@ -3,6 +3,7 @@ package redis_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -93,6 +94,16 @@ func (m members) nodes(at string) map[string][]string {
 		lines[fields[0]] = fields
 	}
 	return lines
+}
+
+// failed reports whether all other servers hold one to have failed.
+func (m members) failed(id string) bool {
+	for other := range m.clients {
+		if other != id && !slices.Contains(strings.Split(m.nodes(other)[id][2], ","), "fail") {
+			return false
+		}
+	}
+	return true
 }
 
 // masterOf returns the id of the master of a slot, as any server that runs tells it,
