@@ -288,7 +288,6 @@ func TestAPanicIsSetAside(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	viewers := r.followers(author, 10)
-	f, _ := r.start()
 	poison := r.post(author)
 	hook := func(deliveries []timeline.Delivery) error {
 		if deliveries[0].Post == poison {
@@ -297,7 +296,7 @@ func TestAPanicIsSetAside(t *testing.T) {
 		return nil
 	}
 	r.timelines.hook.Store(&hook)
-	f.Wake()
+	f, _ := r.start()
 	r.eventually("it is set aside", func() bool { return len(asideOf(f)) == 1 })
 	next := r.post(author)
 	f.Wake()
