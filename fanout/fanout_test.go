@@ -211,7 +211,6 @@ func TestSetAsideAndReplay(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	viewers := r.followers(author, 10)
-	f, kill := r.start()
 	poison := r.post(author)
 	bad := errors.New("this post breaks the store")
 	hook := func(deliveries []timeline.Delivery) error {
@@ -223,7 +222,7 @@ func TestSetAsideAndReplay(t *testing.T) {
 		return nil
 	}
 	r.timelines.hook.Store(&hook)
-	f.Wake()
+	f, kill := r.start()
 	garbled := r.post(author) // an event that nobody can read, of a post that exists
 	must(t, r.log.Append(context.Background(), "posts",
 		eventlog.Record{Key: []byte("x"), Value: []byte("\xff\xff"), Post: garbled, Low: poison},
