@@ -19,7 +19,7 @@ func TestActsOnTheOtherServer(t *testing.T) {
 	if testing.Short() {
 		rounds = 10
 	}
-	clients := running(t, "").clients(t)
+	clients := running(t, onServers, "").clients(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var acting sync.WaitGroup

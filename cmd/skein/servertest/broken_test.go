@@ -2,12 +2,11 @@ package servertest
 
 import (
 	"context"
-	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,7 +22,7 @@ const asBrokenWorker = "TEST_BINARY_IS_BROKEN_WORKER"
 
 // The broken builds.
 const (
-	lossy = "lossy" // drops one chunk, of one post, when told to
+	lossy = "lossy" // its workers drop one chunk, of one post, when told to
 	idle  = "idle"  // delivers nothing, and says that all is done
 )
 
@@ -40,7 +39,7 @@ func brokenWorker(flaw string, args []string) error {
 	flags.StringVar(&config.Log, "log", "", "")
 	flags.StringVar(&config.Timelines, "timelines", "", "")
 	addresses := flags.String("address-file", "", "written when it works")
-	armed := flags.String("armed", "", "file; when it is there a lossy worker removes it and drops a chunk")
+	armed := flags.String("armed", "", "file; when it is there, and empty, a lossy worker drops a chunk, and notes the post in it")
 	_ = flags.Parse(args) // exits
 
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
@@ -50,7 +49,7 @@ func brokenWorker(flaw string, args []string) error {
 	}
 	work, err := fanout.New(fanout.Config{
 		Posts: set.Posts, Graph: set.Graph, Log: set.Log, Logger: log, Heavy: 16, NoRelay: true,
-		Timelines: broken{set.Timelines, flaw, *armed, new(atomic.Int64)},
+		Timelines: broken{set.Timelines, flaw, *armed},
 		Tiers:     storage.NewTierCopy(set.Graph, time.Now),
 	})
 	if err == nil {
@@ -72,7 +71,6 @@ func brokenWorker(flaw string, args []string) error {
 type broken struct {
 	timeline.Store
 	flaw, armed string
-	lost        *atomic.Int64 // the post whose chunk was dropped
 }
 
 func (b broken) Deliver(ctx context.Context, deliveries []timeline.Delivery) (timeline.Outcome, error) {
@@ -82,19 +80,18 @@ func (b broken) Deliver(ctx context.Context, deliveries []timeline.Delivery) (ti
 	return b.Store.Deliver(ctx, deliveries)
 }
 
-// drops reports whether to drop a chunk: when armed, the first of a post that is
-// younger than that, so that nobody has delivered it before; and it again, as a
-// rebalance may have it repeated.
+// drops reports whether to drop a chunk: when armed, one of a post that is younger
+// than that, so that nobody has delivered it before; and those of the same post from
+// then on, whoever gets them after a rebalance.
 func (b broken) drops(post feed.PostID) bool {
-	if b.lost.Load() == int64(post) {
-		return true
-	}
-	armed, err := os.Stat(b.armed)
-	if err != nil || !post.Time().After(armed.ModTime()) || os.Remove(b.armed) != nil {
+	info, err := os.Stat(b.armed)
+	if err != nil {
 		return false
 	}
-	b.lost.Store(int64(post))
-	return true
+	if lost, err := os.ReadFile(b.armed); err != nil || len(lost) > 0 {
+		return string(lost) == fmt.Sprint(post)
+	}
+	return post.Time().After(info.ModTime()) && os.WriteFile(b.armed, fmt.Append(nil, post), 0o600) == nil
 }
 
 // arm has the workers of the lossy fleet, if it is among those that are loaded,
@@ -108,11 +105,11 @@ func arm(t *testing.T, loads []*load) {
 	}
 }
 
-// armed is the file that, while it is there, has a lossy worker drop a chunk.
+// armed is the file that has a lossy worker drop a chunk, and names the post then.
 func (f *fleet) armed() string { return filepath.Join(ours.dir, f.name+".armed") }
 
 // dropped reports whether a worker that was armed did.
 func (f *fleet) dropped() bool {
-	_, err := os.Stat(f.armed())
-	return errors.Is(err, os.ErrNotExist)
+	lost, _ := os.ReadFile(f.armed())
+	return len(lost) > 0
 }

@@ -20,63 +20,107 @@ import (
 	"skein/deploy/local/servers"
 )
 
+// stack is what fleets run over: engines, by their names in package servers, beside
+// Kafka.
+type stack struct {
+	name, posts, graph, timelines string
+	// rate is the calls a second of a load on an intact fleet.
+	rate float64
+}
+
+var (
+	onServers = stack{"servers", servers.Postgres, servers.Postgres, servers.Redis, 100}
+	onCluster = stack{"cluster", servers.Cassandra, servers.Cassandra, servers.RedisCluster, 50}
+	onBoth    = stack{"both", servers.Cassandra, servers.Postgres, servers.RedisCluster, 50}
+)
+
+// clusters says whether clusters have nodes that can fail: three of Cassandra, and a
+// replica for each master of Redis. Else there is one node, and there are no replicas.
+// See make test-cluster.
+var clusters = os.Getenv("SKEIN_TEST_CLUSTERS") == "true"
+
 // ours is what all tests share: the engines, which they may break and must mend,
 // the program, and the fleets.
 var ours shared
 
 type shared struct {
-	once                   sync.Once
-	err                    error
-	dir                    string
-	skein                  string // the program
-	postgres, kafka, redis *servers.Server
-	fleets                 map[string]*fleet
+	once    sync.Once
+	err     error
+	dir     string
+	skein   string // the program
+	engines map[string]*engine
+	fleets  map[string]*fleet
 }
 
-// begin starts the engines and builds skein, or skips the test.
-func (s *shared) begin(t *testing.T) {
+// engine is one that was started, or could not be.
+type engine struct {
+	servers []*servers.Server
+	cluster *servers.Cluster // of RedisCluster
+	err     error
+}
+
+// begin starts the engines of a stack and builds skein, or skips the test.
+func (s *shared) begin(t *testing.T, on stack) {
 	t.Helper()
-	s.once.Do(func() { s.err = s.start() })
-	servers.Require(t, s.err)
-	for _, engine := range s.engines() {
-		if !engine.Running() { // left by a test that failed
-			must(t, engine.Start(t.Context()))
+	s.once.Do(func() {
+		s.engines, s.fleets = map[string]*engine{}, map[string]*fleet{}
+		s.dir, s.err = os.MkdirTemp("", "skein-servers-")
+	})
+	must(t, s.err)
+	var starting sync.WaitGroup
+	for _, name := range []string{servers.Kafka, on.posts, on.graph, on.timelines} {
+		if s.engines[name] == nil {
+			e := &engine{}
+			s.engines[name] = e
+			starting.Go(func() { e.err = e.start(name, filepath.Join(s.dir, name)) })
+		}
+	}
+	if s.skein == "" {
+		starting.Go(func() { s.err = s.build() })
+	}
+	starting.Wait()
+	must(t, s.err)
+	for _, e := range s.engines {
+		servers.Require(t, e.err)
+		for _, server := range e.servers { // as a test that failed left it
+			must(t, server.Resume())
+			if !server.Running() {
+				must(t, server.Start(t.Context()))
+			}
 		}
 	}
 }
 
-func (s *shared) engines() []*servers.Server {
-	return []*servers.Server{s.postgres, s.kafka, s.redis}
+func (e *engine) start(name, dir string) (err error) {
+	ctx := context.Background()
+	switch name {
+	case servers.RedisCluster:
+		if e.cluster, err = servers.StartRedisCluster(ctx, servers.ClusterSpec{Dir: dir, Replicas: clusters}); err == nil {
+			e.servers = e.cluster.Servers()
+		}
+	case servers.Cassandra:
+		nodes := 1
+		if clusters {
+			nodes = 3
+		}
+		e.servers, err = servers.StartCassandraCluster(ctx, "", dir, nodes)
+	default:
+		var one *servers.Server
+		if one, err = servers.Start(ctx, servers.Spec{Engine: name, Dir: dir}); err == nil {
+			e.servers = []*servers.Server{one}
+		}
+	}
+	return err
 }
 
-func (s *shared) start() (err error) {
-	if s.dir, err = os.MkdirTemp("", "skein-servers-"); err != nil {
-		return err
-	}
-	s.fleets = map[string]*fleet{}
-	ctx := context.Background()
-	var starting sync.WaitGroup
-	errs := make([]error, 4)
-	for i, start := range []func() error{
-		func() (err error) {
-			s.postgres, err = servers.StartPostgres(ctx, "", filepath.Join(s.dir, "postgres"))
-			return err
-		},
-		func() (err error) {
-			s.kafka, err = servers.StartKafka(ctx, "", filepath.Join(s.dir, "kafka"))
-			return err
-		},
-		func() (err error) {
-			s.redis, err = servers.StartRedis(ctx, "", filepath.Join(s.dir, "redis"))
-			return err
-		},
-		s.build,
-	} {
-		starting.Go(func() { errs[i] = start() })
-	}
-	starting.Wait()
-	return errors.Join(errs...)
-}
+// url is that of the first server of an engine.
+func (s *shared) url(engine string) string { return s.servers(engine)[0].URL() }
+
+func (s *shared) servers(engine string) []*servers.Server { return s.engines[engine].servers }
+
+func (s *shared) postgres() *servers.Server { return s.servers(servers.Postgres)[0] }
+func (s *shared) kafka() *servers.Server    { return s.servers(servers.Kafka)[0] }
+func (s *shared) redis() *servers.Server    { return s.servers(servers.Redis)[0] }
 
 func (s *shared) build() error {
 	s.skein = filepath.Join(s.dir, "skein")
@@ -94,9 +138,9 @@ func (s *shared) end() error {
 		f.kill()
 	}
 	var errs []error
-	for _, engine := range s.engines() {
-		if engine != nil {
-			errs = append(errs, engine.Kill())
+	for _, e := range s.engines {
+		for _, server := range e.servers {
+			errs = append(errs, server.Kill())
 		}
 	}
 	if s.dir != "" {
@@ -105,13 +149,28 @@ func (s *shared) end() error {
 	return errors.Join(errs...)
 }
 
+// storage returns the URL of an empty database or keyspace.
+func (s *shared) storage(t *testing.T, engine, name string) string {
+	t.Helper()
+	if engine == servers.Postgres {
+		return s.database(t, name)
+	}
+	var hosts []string
+	for _, node := range s.servers(engine) {
+		u, err := url.Parse(node.URL())
+		must(t, err)
+		hosts = append(hosts, u.Host)
+	}
+	return engine + "://" + strings.Join(hosts, ",") + "/" + name // migrate makes it
+}
+
 // database makes an empty database and returns its URL. One of that name, of a test
 // that ran before, goes.
 func (s *shared) database(t *testing.T, name string) string {
 	t.Helper()
 	s.sql(t, "skein", "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
 	s.sql(t, "skein", "CREATE DATABASE "+name)
-	u, err := url.Parse(s.postgres.URL())
+	u, err := url.Parse(s.url(servers.Postgres))
 	must(t, err)
 	u.Path = "/" + name
 	return u.String()
@@ -120,7 +179,7 @@ func (s *shared) database(t *testing.T, name string) string {
 // sql runs one statement, in the simple form of PostgreSQL's protocol.
 func (s *shared) sql(t *testing.T, database, statement string) {
 	t.Helper()
-	ask(t, s.postgres, func(connection net.Conn) error {
+	ask(t, s.postgres(), func(connection net.Conn) error {
 		hello := "\x00\x03\x00\x00user\x00skein\x00database\x00" + database + "\x00\x00"
 		query := statement + "\x00"
 		_, _ = connection.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(hello)+4)), hello...))
@@ -148,24 +207,29 @@ func (s *shared) sql(t *testing.T, database, statement string) {
 	})
 }
 
-// command has Redis carry out a command that answers OK.
-func (s *shared) command(t *testing.T, command string) {
+// redisSays has a Redis carry out a command, and returns its answer, a string.
+func redisSays(t *testing.T, server *servers.Server, command string) (answer string) {
 	t.Helper()
-	ask(t, s.redis, func(connection net.Conn) error {
+	ask(t, server, func(connection net.Conn) error {
 		fmt.Fprintf(connection, "%s\r\n", command)
-		line, err := bufio.NewReader(connection).ReadString('\n')
-		if got := strings.TrimSpace(line); err != nil || got != "+OK" {
-			return fmt.Errorf("%s: %q, %w", command, got, err)
+		from := bufio.NewReader(connection)
+		line, err := from.ReadString('\n')
+		answer = strings.TrimSpace(line)
+		if length, ok := strings.CutPrefix(answer, "$"); ok {
+			var n int
+			_, err = fmt.Sscan(length, &n)
+			text := make([]byte, max(n, 0))
+			if err == nil {
+				_, err = io.ReadFull(from, text)
+			}
+			answer = string(text)
 		}
-		return nil
+		if err == nil && strings.HasPrefix(answer, "-") {
+			err = fmt.Errorf("%s: %s", command, answer)
+		}
+		return err
 	})
-}
-
-// redisData is the folder from which Redis starts.
-func (s *shared) redisData(t *testing.T) string {
-	t.Helper()
-	s.begin(t)
-	return filepath.Join(s.redis.Dir(), "data")
+	return answer
 }
 
 // ask has a conversation with a server.

@@ -6,12 +6,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"skein/deploy/local/servers"
 )
 
-// fleet is processes of skein over a database, topics and a Redis database of
-// their own, on the shared engines.
+// fleet is processes of skein over storage, topics and timelines of their own, on the
+// shared engines.
 type fleet struct {
 	name string
+	on   stack
 	// flaw is that of its workers, "" for none.
 	flaw    string
 	engines []string // flags that name them
@@ -21,21 +24,27 @@ type fleet struct {
 	seed uint64
 }
 
-// size is how many API servers, and how many workers, the intact fleet has; the
-// broken ones have one of each.
+// size is how many API servers, and how many workers, the intact fleet has; of API
+// servers the broken ones have one.
 const size = 2
 
-// running returns the fleet of a flaw, all of whose processes run.
-func running(t *testing.T, flaw string) *fleet {
+// running returns the fleet of a flaw, all of whose processes run. Those over other
+// stacks end.
+func running(t *testing.T, on stack, flaw string) *fleet {
 	t.Helper()
-	ours.begin(t)
-	name := flaw
-	if name == "" {
-		name = "intact"
+	ours.begin(t, on)
+	for _, other := range ours.fleets {
+		if other.on != on {
+			other.kill()
+		}
+	}
+	name := on.name + "_" + flaw
+	if flaw == "" {
+		name += "intact"
 	}
 	f := ours.fleets[name]
 	if f == nil {
-		f = newFleet(t, name, flaw)
+		f = newFleet(t, on, name, flaw)
 		ours.fleets[name] = f
 	}
 	t.Cleanup(func() {
@@ -48,17 +57,25 @@ func running(t *testing.T, flaw string) *fleet {
 }
 
 // newFleet makes the schema and the topics.
-func newFleet(t *testing.T, name, flaw string) *fleet {
+func newFleet(t *testing.T, on stack, name, flaw string) *fleet {
 	t.Helper()
-	database := ours.database(t, "fleet_"+name)
-	f := &fleet{name: name, flaw: flaw, seed: uint64(time.Now().UnixNano()), engines: []string{
-		"--posts", database, "--graph", database, "--log", ours.kafka.URL() + "/" + name,
+	posts := ours.storage(t, on.posts, "fleet_"+name)
+	graph := posts
+	if on.graph != on.posts {
+		graph = ours.storage(t, on.graph, "fleet_"+name)
+	}
+	f := &fleet{name: name, on: on, flaw: flaw, seed: uint64(time.Now().UnixNano()), engines: []string{
+		"--posts", posts, "--graph", graph, "--log", ours.url(servers.Kafka) + "/" + name,
 	}}
 	migrate := launch(t, "migrate", ours.skein, nil, append([]string{"migrate"}, f.engines...)...)
 	if code, said := migrate.exit(t, patience); code != 0 {
 		t.Fatalf("migrate: exit %d, %s", code, said)
 	}
-	f.engines = append(f.engines, "--timelines", fmt.Sprintf("%s/%d", ours.redis.URL(), len(ours.fleets)))
+	timelines := fmt.Sprintf("%s/%d", ours.url(on.timelines), len(ours.fleets))
+	if cluster := ours.engines[on.timelines].cluster; cluster != nil {
+		timelines = cluster.URL() + "/" + name
+	}
+	f.engines = append(f.engines, "--timelines", timelines)
 	return f
 }
 
@@ -66,14 +83,12 @@ func newFleet(t *testing.T, name, flaw string) *fleet {
 // addresses, as behind a service's name.
 func (f *fleet) complete(t *testing.T) {
 	t.Helper()
-	startAPI := func(last *process) *process { return f.startSkein(t, "api", last) }
-	if f.flaw == "" {
-		f.apis = replace(f.apis, size, startAPI)
-		f.workers = replace(f.workers, size, func(last *process) *process { return f.startSkein(t, "worker", last) })
-	} else {
-		f.apis = replace(f.apis, 1, startAPI)
-		f.workers = replace(f.workers, 1, func(*process) *process { return f.startBroken(t) })
+	apis, startWorker := size, func(last *process) *process { return f.startSkein(t, "worker", last) }
+	if f.flaw != "" {
+		apis, startWorker = 1, func(*process) *process { return f.startBroken(t) }
 	}
+	f.apis = replace(f.apis, apis, func(last *process) *process { return f.startSkein(t, "api", last) })
+	f.workers = replace(f.workers, size, startWorker)
 }
 
 // replace fills up processes to count, and starts others for those that ended.

@@ -129,9 +129,9 @@ func (f *fleet) begin(t *testing.T, duration time.Duration, gate chan struct{}) 
 	config := loadgen.DefaultConfig()
 	config.Targets = f.targets()
 	config.Users, config.Follows, config.Celebrities, config.CelebrityShare = 1300, 12_000, 5, 0.9
-	config.Rate, config.ReadShare, config.Duration = 100, 0.6, duration
+	config.Rate, config.ReadShare, config.Duration = f.on.rate, 0.6, duration
 	if f.flaw != "" {
-		config.Rate, config.NoProbes = 50, true
+		config.Rate, config.NoProbes = f.on.rate/2, true
 	}
 	config.Seed = f.seed
 	config.Progress, config.CallTimeout = l, callTimeout

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -101,6 +102,12 @@ func (p *process) alive() bool {
 func (p *process) kill() {
 	_ = p.Process.Kill() // fails when it has ended, as it should
 	<-p.ended
+}
+
+// signal sends a signal to a process that has not ended.
+func (p *process) signal(t *testing.T, sig syscall.Signal) {
+	t.Helper()
+	must(t, p.Process.Signal(sig))
 }
 
 // exit waits for the end and returns the exit code and what was written.

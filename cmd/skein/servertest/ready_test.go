@@ -50,7 +50,7 @@ func (p *process) wantReady(t *testing.T, down []string, ready bool) {
 
 // /version tells, in each role, what runs on which engines.
 func TestVersion(t *testing.T) {
-	f := running(t, "")
+	f := running(t, onServers, "")
 	f.wantReady(t)
 	for role, processes := range map[string][]*process{"api": f.apis, "worker": f.workers} {
 		for _, p := range processes {

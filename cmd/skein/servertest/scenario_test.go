@@ -7,6 +7,8 @@ import (
 
 // scenario is a failure under load, and what must come of it.
 type scenario struct {
+	// on is what the fleets run over; onServers if it is left out.
+	on stack
 	// duration of the load. The failure begins after two seconds of it, and must
 	// be over some seconds before its end.
 	duration time.Duration
@@ -22,11 +24,14 @@ type scenario struct {
 // run has all fleets suffer the failure at once. The intact one must be right; the
 // broken builds must be found. With -short there are none, and less of a load.
 func (s scenario) run(t *testing.T) {
-	fleets := []*fleet{running(t, "")}
+	if s.on == (stack{}) {
+		s.on = onServers
+	}
+	fleets := []*fleet{running(t, s.on, "")}
 	if testing.Short() {
 		s.duration /= 2
 	} else {
-		fleets = append(fleets, running(t, lossy), running(t, idle))
+		fleets = append(fleets, running(t, s.on, lossy), running(t, s.on, idle))
 	}
 	loads := begin(t, fleets, s.duration)
 	for _, l := range loads {

@@ -3,6 +3,7 @@ package servertest
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -11,22 +12,36 @@ import (
 // storage must answer and cannot.
 const unavailable = "Unavailable"
 
-// A worker dies, then an API server; another of each comes (F1, F2, W2): what the
-// worker had taken on is done again by the others, and only calls that the dead
-// API server was asked fail.
-func TestProcessesAreKilled(t *testing.T) {
-	scenario{duration: 16 * time.Second, pushed: 0.5, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
+// Workers join and leave faster than their group settles: some die, one stops in good
+// order, and one sleeps until its session is over and wakes up with what it had in
+// hand. Then an API server dies. What they had taken on is done by others (F1, F2, W2),
+// and only calls that the dead API server was asked fail.
+func TestProcessesComeAndGo(t *testing.T) {
+	asleep := 10 * time.Second // a session is 8 s
+	if testing.Short() {
+		asleep /= 5
+	}
+	scenario{duration: 20 * time.Second, pushed: 0.5, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
+		arm(t, loads)
+		awake := time.After(asleep)
 		for _, l := range loads {
-			l.fleet.workers[0].kill()
+			l.fleet.workers[0].signal(t, syscall.SIGSTOP)
 		}
-		loads[0].await(t, 3)
+		for _, leave := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGKILL} {
+			for _, l := range loads {
+				l.fleet.workers[1].signal(t, leave)
+			}
+			for _, l := range loads {
+				l.fleet.workers[1].exit(t, patience)
+				l.fleet.complete(t)
+			}
+		}
+		<-awake
 		for _, l := range loads {
+			l.fleet.workers[0].signal(t, syscall.SIGCONT)
 			l.fleet.apis[0].kill()
-		}
-		for _, l := range loads {
 			l.fleet.complete(t)
 		}
-		arm(t, loads)
 	}}.run(t)
 }
 
@@ -35,7 +50,7 @@ func TestProcessesAreKilled(t *testing.T) {
 func TestRedisIsFlushed(t *testing.T) {
 	longOnly(t)
 	scenario{duration: 10 * time.Second, pushed: 0.05, fail: func(t *testing.T, loads []*load) {
-		ours.command(t, "FLUSHALL")
+		redisSays(t, ours.redis(), "FLUSHALL")
 		armWhenRead(t, loads)
 	}}.run(t)
 }
@@ -43,9 +58,9 @@ func TestRedisIsFlushed(t *testing.T) {
 // Redis dies and comes back empty. Meanwhile pages are pulled, and no call fails.
 func TestRedisIsKilled(t *testing.T) {
 	scenario{duration: 12 * time.Second, pushed: 0.05, fail: func(t *testing.T, loads []*load) {
-		must(t, ours.redis.Kill())
+		must(t, ours.redis().Kill())
 		loads[0].fleet.wantReady(t, "timelines")
-		must(t, ours.redis.Start(t.Context()))
+		must(t, ours.redis().Start(t.Context()))
 		loads[0].fleet.wantReady(t)
 		armWhenRead(t, loads)
 	}}.run(t)
@@ -55,16 +70,17 @@ func TestRedisIsKilled(t *testing.T) {
 // headers, and lack their last entries.
 func TestRedisIsSetBack(t *testing.T) {
 	longOnly(t)
-	dump := filepath.Join(ours.redisData(t), "dump.rdb")
+	ours.begin(t, onServers)
+	dump := filepath.Join(ours.redis().Dir(), "data", "dump.rdb")
 	defer os.Remove(dump)
 	scenario{duration: 14 * time.Second, pushed: 0.05, fail: func(t *testing.T, loads []*load) {
-		ours.command(t, "SAVE")
+		redisSays(t, ours.redis(), "SAVE")
 		loads[0].await(t, loads[0].passed()+3) // deliveries that the snapshot lacks
-		must(t, ours.redis.Kill())
+		must(t, ours.redis().Kill())
 		if _, err := os.Stat(dump); err != nil {
 			t.Fatalf("there is no snapshot to go back to: %v", err)
 		}
-		must(t, ours.redis.Start(t.Context()))
+		must(t, ours.redis().Start(t.Context()))
 		armWhenRead(t, loads)
 	}}.run(t)
 }
@@ -76,16 +92,16 @@ func TestKafkaIsAway(t *testing.T) {
 	longOnly(t)
 	scenario{duration: 26 * time.Second, pushed: 0.5, fail: func(t *testing.T, loads []*load) {
 		back := time.After(20 * time.Second)
-		must(t, ours.kafka.Pause())
+		must(t, ours.kafka().Pause())
 		arm(t, loads)
 		intact := loads[0].fleet
 		intact.wantPulled(t)
 		loads[0].await(t, 12)
-		must(t, ours.kafka.Kill())
+		must(t, ours.kafka().Kill())
 		intact.wantReady(t, "log")
 		intact.wantPulled(t)
 		<-back
-		must(t, ours.kafka.Start(t.Context()))
+		must(t, ours.kafka().Start(t.Context()))
 	}}.run(t)
 }
 
@@ -94,13 +110,13 @@ func TestKafkaIsAway(t *testing.T) {
 func TestPostgresRestarts(t *testing.T) {
 	longOnly(t)
 	scenario{duration: 22 * time.Second, pushed: 0.5, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
-		must(t, ours.postgres.Stop(t.Context()))
+		must(t, ours.postgres().Stop(t.Context()))
 		loads[0].fleet.wantReady(t, "posts", "graph")
-		must(t, ours.postgres.Start(t.Context()))
+		must(t, ours.postgres().Start(t.Context()))
 		loads[0].fleet.wantReady(t)
 		arm(t, loads)
 		loads[0].await(t, loads[0].passed()+1)
-		must(t, ours.postgres.Kill())
-		must(t, ours.postgres.Start(t.Context()))
+		must(t, ours.postgres().Kill())
+		must(t, ours.postgres().Start(t.Context()))
 	}}.run(t)
 }

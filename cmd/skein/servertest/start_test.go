@@ -32,8 +32,8 @@ func (u urls) serve(t *testing.T, role string) *process {
 // migrated are engines with all that they must have.
 func migrated(t *testing.T, name string) urls {
 	t.Helper()
-	ours.begin(t)
-	u := urls{ours.database(t, name), ours.kafka.URL() + "/" + name, ours.redis.URL()}
+	ours.begin(t, onServers)
+	u := urls{ours.database(t, name), ours.url(servers.Kafka) + "/" + name, ours.url(servers.Redis)}
 	if code, said := u.migrate(t).exit(t, patience); code != 0 {
 		t.Fatalf("migrate: exit %d, %s", code, said)
 	}
@@ -127,7 +127,7 @@ func unsynced(t *testing.T) string {
 	server, err := servers.StartPostgres(t.Context(), "", filepath.Join(ours.dir, "unsynced"), servers.NoSync())
 	must(t, err)
 	t.Cleanup(func() { must(t, server.Kill()) })
-	u := urls{storage: server.URL(), log: ours.kafka.URL() + "/unsynced"}
+	u := urls{storage: server.URL(), log: ours.url(servers.Kafka) + "/unsynced"}
 	// It makes topics, and so must open what storage is there.
 	if code, said := u.migrate(t, "--allow-weak").exit(t, patience); code != 0 {
 		t.Fatalf("migrate: exit %d, %s", code, said)
@@ -139,8 +139,8 @@ func unsynced(t *testing.T) string {
 // one more; a server starts on what they made.
 func TestMigrateTwiceAtOnce(t *testing.T) {
 	longOnly(t)
-	ours.begin(t)
-	u := urls{ours.database(t, "twice"), ours.kafka.URL() + "/twice", ours.redis.URL()}
+	ours.begin(t, onServers)
+	u := urls{ours.database(t, "twice"), ours.url(servers.Kafka) + "/twice", ours.url(servers.Redis)}
 	for _, at := range [][]*process{{u.migrate(t), u.migrate(t)}, {u.migrate(t)}} {
 		for _, p := range at {
 			if code, said := p.exit(t, patience); code != 0 || strings.Count(said, "is up to date") != 2 {
