@@ -75,9 +75,9 @@ func TestDrainUnderLoad(t *testing.T) {
 	}
 }
 
-func TestSecondSignalForces(t *testing.T) {
-	server := serve(t, t.TempDir(), "--drain=1h")
-	// A stream that its client does not end keeps the drain waiting.
+// importing begins an import, and returns when it is in work.
+func importing(t *testing.T, server *process) feedv1.GraphService_ImportFollowsClient {
+	t.Helper()
 	stream, err := feedv1.NewGraphServiceClient(dial(t, server.addresses.GRPC)).ImportFollows(withDeadline(t))
 	if err != nil {
 		t.Fatal(err)
@@ -86,11 +86,40 @@ func TestSecondSignalForces(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitImport(t, server.addresses.Metrics)
+	return stream
+}
+
+// A second signal that is meant stops the server in the middle of its drain.
+func TestSecondSignalForces(t *testing.T) {
+	server := serve(t, t.TempDir(), "--drain=1h")
+	importing(t, server) // its client does not end it, so the drain waits
 	server.signal(t, syscall.SIGTERM)
-	eventually(t, "NOT_SERVING", func() bool { return readiness(t, server.addresses.Metrics) == http.StatusServiceUnavailable })
-	server.signal(t, syscall.SIGTERM)
-	if code, _ := server.exit(t); code != exitError {
+	eventually(t, "end", func() bool {
+		select {
+		case <-server.ended:
+			return true
+		default:
+			_ = server.Process.Signal(syscall.SIGTERM) // fails when it has ended meanwhile
+			return false
+		}
+	})
+	if code, stderr := server.exit(t); code != exitError || !strings.Contains(stderr, "second signal") {
 		t.Errorf("two signals: exit %d, want 1", code)
+	}
+}
+
+// Two signals at once are one: the drain goes on, and ends well.
+func TestSignalsInABurst(t *testing.T) {
+	server := serve(t, t.TempDir(), "--drain=1h")
+	stream := importing(t, server)
+	server.signal(t, syscall.SIGTERM)
+	server.signal(t, syscall.SIGINT)
+	eventually(t, "NOT_SERVING", func() bool { return readiness(t, server.addresses.Metrics) == http.StatusServiceUnavailable })
+	if _, err := stream.CloseAndRecv(); err != nil {
+		t.Errorf("a call in work: %v", err)
+	}
+	if code, stderr := server.exit(t); code != exitOK || !strings.Contains(stderr, "drained") {
+		t.Errorf("two signals at once: exit %d, want 0 and a drain", code)
 	}
 }
 

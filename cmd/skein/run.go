@@ -20,7 +20,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	select {
 	case <-ctx.Done():
-		a.log.Info("stopping", "within", a.config.Drain)
+		a.log.Info("stopping; another signal, a second later or more, stops at once", "within", a.config.Drain)
 		a.drain()
 	case <-a.healthy.Done():
 		a.breakOff()

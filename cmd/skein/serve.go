@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,8 +33,8 @@ The API is the package feed.v1, in proto/feed/v1. Reflection is on, so that any 
 can ask what is there: grpcurl -plaintext 127.0.0.1:7460 list
 
 SIGTERM and SIGINT stop it: it finishes what is in work, for as long as --drain
-says, and exits with 0. A second signal stops it at once. Nothing acknowledged is
-lost either way.`,
+says, and exits with 0. Another signal, a second later or more, stops it at once.
+Nothing acknowledged is lost either way.`,
 		Example: `  skein serve
   skein serve --data-dir /var/lib/skein --listen 0.0.0.0:7460
   SKEIN_LOG_FORMAT=json skein serve --print-config > skein.yaml && skein serve --config skein.yaml`,
@@ -56,7 +57,7 @@ lost either way.`,
 	return cmd
 }
 
-// serve runs an App until a signal, and forces it on the second.
+// serve runs an App until a signal, and forces it on another that is meant.
 func (p *program) serve(config Config) error {
 	threads.Spare()
 	log := newLogger(config, p.stderr)
@@ -95,8 +96,12 @@ func durationsAsText(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// untilSignal returns a context that the first SIGINT or SIGTERM ends; the
-// second calls force. The caller calls stop to let go of both.
+// burst is how long after the first signal others are taken for the same wish: a
+// supervisor and a terminal may each signal the process and its group.
+const burst = time.Second
+
+// untilSignal returns a context that the first SIGINT or SIGTERM ends; the next one
+// after burst calls force. The caller calls stop to let go of both.
 func untilSignal(force func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan struct{})
@@ -104,12 +109,18 @@ func untilSignal(force func()) (ctx context.Context, stop func()) {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		defer cancel()
-		for _, act := range []func(){cancel, force} {
+		for first := (time.Time{}); ; {
 			select {
 			case <-signals:
-				act()
 			case <-stopped:
 				return
+			}
+			switch {
+			case first.IsZero():
+				first = time.Now()
+				cancel()
+			case time.Since(first) > burst:
+				force()
 			}
 		}
 	}()

@@ -2,13 +2,9 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/segmentio/kafka-go"
 
 	"skein/fanout/eventlog"
 )
@@ -17,13 +13,16 @@ const (
 	// sessionTimeout is how long after its death the partitions of a member are
 	// nobody's. Kafka takes no less than 6 s by default.
 	sessionTimeout = 8 * time.Second
-	// heartbeatEvery is how soon a member learns that another joined or left.
-	heartbeatEvery = 500 * time.Millisecond
+	// heartbeatEvery is how soon a member learns that another joined or left, and
+	// that Kafka is back; an answer may take heartbeatPatience.
+	heartbeatEvery    = 500 * time.Millisecond
+	heartbeatPatience = time.Second
+	// trust is how long after its last heartbeat a member takes its partitions
+	// for its own. Its handles have the rest of sessionTimeout to return.
+	trust = sessionTimeout / 2
 	// drainTimeout is how long a rebalance waits for handles to return. Who is
 	// slower is fenced: its work is repeated by others.
 	drainTimeout = 15 * time.Second
-	// joinPause is the time between two attempts to join.
-	joinPause = 500 * time.Millisecond
 )
 
 // handler is what the caller of Consume gave.
@@ -31,7 +30,8 @@ type handler = func(context.Context, eventlog.Partition) error
 
 // Consume implements eventlog.Log. A handle that returns nil, or ErrRevoked,
 // while its partition is still the member's is called again, from the committed
-// offset. Consume outlasts every failure of Kafka: it joins again until ctx ends.
+// offset. Consume outlasts every failure of Kafka: it tries again until ctx ends,
+// and remains a member of the group as long as Kafka lets it.
 //
 // At each change of the membership Kafka takes all partitions from all members
 // (the eager protocol). A handle has drainTimeout to return then, and may commit
@@ -56,7 +56,7 @@ func (l *Log) Consume(ctx context.Context, group, topic string, handle func(cont
 		return nil
 	}
 
-	c := &consumer{log: l, topic: t, group: l.group(group, topic), handle: handle}
+	c := &consumer{log: l, topic: t, name: group, group: l.group(group, topic), handle: handle}
 	c.ctx, c.end = context.WithCancel(ctx)
 	defer c.end()
 	defer context.AfterFunc(l.live, c.end)()
@@ -73,10 +73,12 @@ func (l *Log) Consume(ctx context.Context, group, topic string, handle func(cont
 type consumer struct {
 	log    *Log
 	topic  *topic
-	group  string // in Kafka
+	name   string
+	group  string // its name in Kafka
 	handle handler
-	ctx    context.Context // ends with the call's context, at Close, and at the first error
-	end    context.CancelFunc
+	member
+	ctx context.Context // ends with the call's context, at Close, and at the first error
+	end context.CancelFunc
 
 	first struct {
 		sync.Once
@@ -93,45 +95,20 @@ func (c *consumer) fail(err error) {
 // run takes part in one generation of the group after the other. All handles
 // have returned when it leaves the group.
 func (c *consumer) run() error {
-	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID:                c.group,
-		Brokers:           c.log.brokers,
-		Topics:            []string{c.topic.name},
-		Dialer:            &kafka.Dialer{ClientID: clientID, Timeout: dialTimeout, DialFunc: c.log.conns.dial},
-		HeartbeatInterval: heartbeatEvery,
-		SessionTimeout:    sessionTimeout,
-		RebalanceTimeout:  drainTimeout,
-		JoinGroupBackoff:  joinPause,
-		Timeout:           requestTimeout,
-		StartOffset:       kafka.FirstOffset,
-		Logger:            driverLog(c.log.logger),
-	})
-	if err != nil {
-		return fmt.Errorf("event log: group %s: %w", c.group, err)
-	}
-	defer func() { _ = group.Close() }() // it returns nil
-	for joined := true; ; {
-		generation, err := group.Next(c.ctx)
-		switch {
-		case c.ctx.Err() != nil:
-			return c.first.err
-		case err != nil:
-			if joined && !errors.Is(err, kafka.RebalanceInProgress) {
-				c.log.logger.Warn("cannot join a group of the event log; trying again", "group", c.group, "at", c.log.address.String(), "err", err)
-				joined = false
-			}
-		default:
-			joined = true
-			c.serve(generation)
+	defer c.leave()
+	warned := false
+	for pause := newPause(); c.ctx.Err() == nil; {
+		offsets, err := c.enter()
+		if err == nil {
+			pause, warned = newPause(), false
+			c.serve(offsets)
+			continue
 		}
-	}
-}
-
-// driverLog takes the driver's lines at debug.
-func driverLog(logger *slog.Logger) kafka.LoggerFunc {
-	return func(format string, args ...any) {
-		if logger.Enabled(context.Background(), slog.LevelDebug) {
-			logger.Debug("kafka: " + fmt.Sprintf(format, args...))
+		if lasts := pause.next == maxPause; lasts && !warned && c.ctx.Err() == nil {
+			c.log.logger.Warn("cannot join a group of the event log; trying again", "group", c.group, "at", c.log.address.String(), "err", err)
+			warned = true
 		}
+		pause.wait(c.ctx)
 	}
+	return c.first.err
 }

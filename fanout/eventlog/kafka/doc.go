@@ -12,7 +12,7 @@
 //
 //  1. Append returns nil after all replicas in sync have the record.
 //  2. A partition's handles of one generation have returned before this member
-//     joins the next (generation.go). Kafka compares the generation of each
+//     joins the next, and before Kafka takes it for dead (generation.go). Kafka compares the generation of each
 //     commit, so that a member that was thought dead moves nothing.
 //  3. An offset that Fetch expects and does not find is a Gap, whatever took it
 //     (partition.go).
@@ -25,7 +25,8 @@
 //	Append, Commit, Pending, Read    try again for callPatience, then fail with
 //	                                 feed.CodeUnavailable
 //	Fetch                            waits, as it does without a record
-//	Consume                          joins again, however long it takes
+//	Consume                          stays the member that it is, or joins again, however
+//	                                 long it takes
 //
 // # What it cannot see
 //

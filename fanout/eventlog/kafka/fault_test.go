@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -138,6 +139,39 @@ func TestPendingAsksCommitsFirst(t *testing.T) {
 	if first, second, more := <-asked, <-asked, len(asked); first != kmsg.OffsetFetch || second != kmsg.ListOffsets || more != 0 {
 		t.Errorf("asked %v, then %v, then %d more", first.Name(), second.Name(), more)
 	}
+}
+
+// TestNoHeartbeat: a member whose heartbeats are not answered stops its handles, as
+// Kafka takes it for dead soon, and goes on in its generation when they are.
+func TestNoHeartbeat(t *testing.T) {
+	t.Parallel()
+	l, cluster := faulty(t)
+	var mute atomic.Bool
+	cluster.ControlKey(kmsg.Heartbeat.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		refused := request.ResponseKind().(*kmsg.HeartbeatResponse)
+		refused.ErrorCode = kerr.CoordinatorNotAvailable.Code
+		return refused, nil, mute.Load()
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var first *generation
+	must(t, l.Consume(ctx, group, single.Name, func(ctx context.Context, p eventlog.Partition) error {
+		if g := p.(*assigned).generation; first != nil {
+			if g.memberID != first.memberID || g.number != first.number {
+				t.Errorf("member %s of generation %d became %s of %d", first.memberID, first.number, g.memberID, g.number)
+			}
+			cancel()
+			return nil
+		}
+		first = p.(*assigned).generation
+		mute.Store(true)
+		defer mute.Store(false)
+		if _, err := p.Fetch(ctx, 1); !errors.Is(err, eventlog.ErrRevoked) {
+			t.Errorf("without an answer Fetch returned %v", err)
+		}
+		return nil
+	}))
 }
 
 // TestTooLarge: a record that the topic does not take is refused, and those

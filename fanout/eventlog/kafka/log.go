@@ -19,7 +19,7 @@ const (
 	// callPatience bounds one call, with all of its attempts.
 	callPatience = 10 * time.Second
 	// maxRequests bounds the requests, and so the connections, that a log has at
-	// a time, beside one for each partition assigned to it.
+	// a time, beside one for each partition assigned to it and for each group.
 	maxRequests = 32
 	// metadataTTL bounds how old the known layout of the cluster is.
 	metadataTTL = 3 * time.Second

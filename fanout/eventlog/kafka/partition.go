@@ -151,7 +151,7 @@ func (a *assigned) Commit(ctx context.Context, offset int64) error {
 	if offset <= a.committed {
 		return nil
 	}
-	err = a.log.commit(ctx, a.topic, a.group, int(a.Generation.ID), a.MemberID, a.id, offset)
+	err = a.log.commit(ctx, a.topic, a.group, a.number, a.memberID, a.id, offset)
 	if errors.Is(err, eventlog.ErrRevoked) {
 		a.revoke(eventlog.ErrRevoked) // the member joins again
 	}
