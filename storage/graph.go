@@ -61,7 +61,10 @@ type Follows interface {
 
 	// GetFollowSet returns whom a viewer follows, as one consistent version,
 	// read where edges are committed. An unknown viewer has the empty set.
-	GetFollowSet(ctx context.Context, viewer feed.UserID) (*FollowSet, error)
+	// known, if not nil, is one that it returned for this viewer before: as long
+	// as the version is still that, known itself is returned, which takes one row
+	// however many there are.
+	GetFollowSet(ctx context.Context, viewer feed.UserID, known *FollowSet) (*FollowSet, error)
 
 	// ListFollowing returns up to limit authors whom viewer follows, ascending,
 	// greater than after.

@@ -14,6 +14,7 @@ type metrics struct {
 	rebuilds, degraded, late prometheus.Counter
 	aboveTop                 prometheus.Counter
 	followHits, followMisses prometheus.Counter
+	followUnchanged          prometheus.Counter
 	postHits, postMisses     prometheus.Counter
 	recentReads, recentLoads prometheus.Counter
 }
@@ -37,19 +38,20 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Name: "skein_post_cache_total", Help: "Look-ups of cached posts, by result.",
 	}, []string{"result"})
 	m := &metrics{
-		homeReads:    reads.WithLabelValues("home"),
-		userReads:    reads.WithLabelValues("user"),
-		rebuilds:     counter("skein_rebuilds_total", "Timelines made afresh from storage."),
-		degraded:     counter("skein_degraded_reads_total", "Home reads pulled from storage because the store of timelines failed."),
-		late:         counter("skein_late_ids_total", "Posts that needed another id because storage was slow."),
-		aboveTop:     counter("skein_above_top_reads_total", "Home reads that pulled what lies above the delivered-through id."),
-		followHits:   follows.WithLabelValues("hit"),
-		followMisses: follows.WithLabelValues("miss"),
-		postHits:     posts.WithLabelValues("hit"),
-		postMisses:   posts.WithLabelValues("miss"),
-		recentReads:  counter("skein_loud_reads_total", "Look-ups of a loud author's recent posts."),
-		recentLoads:  counter("skein_loud_loads_total", "Look-ups of a loud author's recent posts that went to storage."),
-		entries:      make([]prometheus.Counter, len(sources)),
+		homeReads:       reads.WithLabelValues("home"),
+		userReads:       reads.WithLabelValues("user"),
+		rebuilds:        counter("skein_rebuilds_total", "Timelines made afresh from storage."),
+		degraded:        counter("skein_degraded_reads_total", "Home reads pulled from storage because the store of timelines failed."),
+		late:            counter("skein_late_ids_total", "Posts that needed another id because storage was slow."),
+		aboveTop:        counter("skein_above_top_reads_total", "Home reads that pulled what lies above the delivered-through id."),
+		followHits:      follows.WithLabelValues("hit"),
+		followMisses:    follows.WithLabelValues("miss"),
+		followUnchanged: follows.WithLabelValues("unchanged"),
+		postHits:        posts.WithLabelValues("hit"),
+		postMisses:      posts.WithLabelValues("miss"),
+		recentReads:     counter("skein_loud_reads_total", "Look-ups of a loud author's recent posts."),
+		recentLoads:     counter("skein_loud_loads_total", "Look-ups of a loud author's recent posts that went to storage."),
+		entries:         make([]prometheus.Counter, len(sources)),
 	}
 	names := [...]string{
 		timeline.Pushed: "pushed", timeline.FromRebuild: "rebuilt", timeline.Own: "own",

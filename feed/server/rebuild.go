@@ -96,7 +96,7 @@ func (h *homeReader) build(ctx context.Context, viewer feed.UserID, token timeli
 	if err != nil {
 		return err
 	}
-	set, err := h.graph.GetFollowSet(ctx, viewer)
+	set, err := h.graph.GetFollowSet(ctx, viewer, nil)
 	if err != nil {
 		return err
 	}

@@ -184,11 +184,20 @@ func (s *Store) bucketFor(ctx context.Context, author feed.UserID, hash uint64) 
 }
 
 // GetFollowSet implements storage.Follows: one partition, read at once.
-func (s *Store) GetFollowSet(ctx context.Context, viewer feed.UserID) (*storage.FollowSet, error) {
+func (s *Store) GetFollowSet(ctx context.Context, viewer feed.UserID, known *storage.FollowSet) (*storage.FollowSet, error) {
 	set := &storage.FollowSet{}
 	var author int64
 	var version, since *int64
 	var follows *bool
+	if known != nil {
+		err := s.read(ctx, `SELECT version FROM follows WHERE viewer = ? AND author = 0`, int64(viewer)).Scan(&version)
+		if err != nil && !errors.Is(err, gocql.ErrNotFound) {
+			return nil, translate("read whom the viewer follows", err)
+		}
+		if storage.FollowVersion(value(version)) == known.Version {
+			return known, nil
+		}
+	}
 	q := s.read(ctx, `SELECT author, version, follows, since FROM follows WHERE viewer = ?`, int64(viewer))
 	err := each(q, []any{&author, &version, &follows, &since}, func() {
 		if author == 0 {

@@ -31,7 +31,7 @@ func followers(t testing.TB, s *cassandra.Store, author feed.UserID) []feed.User
 
 func followed(t testing.TB, s *cassandra.Store, viewer feed.UserID) []feed.UserID {
 	t.Helper()
-	set, err := s.GetFollowSet(bg, viewer)
+	set, err := s.GetFollowSet(bg, viewer, nil)
 	must(t, err)
 	return set.Authors
 }

@@ -163,7 +163,7 @@ func (s *Store) importViewer(ctx context.Context, edges []feed.Follow, authors *
 			return 0, err
 		}
 		// Read after the head: if it is newer, the transaction fails.
-		set, err := s.GetFollowSet(ctx, viewer)
+		set, err := s.GetFollowSet(ctx, viewer, nil)
 		if err != nil {
 			return 0, err
 		}

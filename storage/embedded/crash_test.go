@@ -306,7 +306,7 @@ func (a *acts) check(t *testing.T, s *embedded.Store) {
 		}
 	}
 	for edge := range a.follows {
-		set, err := s.GetFollowSet(bg, edge.Viewer)
+		set, err := s.GetFollowSet(bg, edge.Viewer, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

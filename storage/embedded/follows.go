@@ -90,12 +90,21 @@ func putEdge(b batch, edge feed.Follow, version storage.FollowVersion) {
 
 // GetFollowSet implements storage.Follows. Head and edges are neighbours, so one
 // iterator sees them at one version.
-func (s *Store) GetFollowSet(ctx context.Context, viewer feed.UserID) (*storage.FollowSet, error) {
+func (s *Store) GetFollowSet(ctx context.Context, viewer feed.UserID, known *storage.FollowSet) (*storage.FollowSet, error) {
 	const doing = "read whom the viewer follows"
 	if err := s.enter(ctx, doing); err != nil {
 		return nil, err
 	}
 	defer s.leave()
+	if known != nil {
+		head, err := s.followHead(viewer)
+		if err != nil {
+			return nil, translate(doing, err)
+		}
+		if head.version == known.Version {
+			return known, nil
+		}
+	}
 	set := &storage.FollowSet{}
 	err := s.scan(number(tableFollows, viewer), nextKey(tableFollows, viewer), func(it *pebble.Iterator) (bool, error) {
 		k := it.Key()

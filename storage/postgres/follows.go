@@ -12,12 +12,12 @@ import (
 
 // The follow indexes hold all that these ask for. followSet is one statement, so
 // that the version and the edges are of one snapshot, and both arrays have one
-// order.
+// order. It reads no edges at version $2.
 const (
 	followSet = `
 SELECT version,
-	ARRAY(SELECT author FROM follows WHERE viewer = $1 ORDER BY author),
-	ARRAY(SELECT since FROM follows WHERE viewer = $1 ORDER BY author)
+	CASE WHEN version <> $2 THEN ARRAY(SELECT author FROM follows WHERE viewer = $1 ORDER BY author) END,
+	CASE WHEN version <> $2 THEN ARRAY(SELECT since FROM follows WHERE viewer = $1 ORDER BY author) END
 FROM viewers WHERE viewer = $1`
 
 	listFollowing = `
@@ -50,11 +50,15 @@ func (s *Store) setEdge(ctx context.Context, doing, sql string, edge feed.Follow
 }
 
 // GetFollowSet implements storage.Follows.
-func (s *Store) GetFollowSet(ctx context.Context, viewer feed.UserID) (*storage.FollowSet, error) {
+func (s *Store) GetFollowSet(ctx context.Context, viewer feed.UserID, known *storage.FollowSet) (*storage.FollowSet, error) {
 	var version int64
 	var authors, since []int64
 	err := s.call(ctx, "read whom the viewer follows", func(ctx context.Context) error {
-		err := s.pool.QueryRow(ctx, followSet, viewer).Scan(&version, &authors, &since)
+		knownVersion := int64(-1)
+		if known != nil {
+			knownVersion = int64(known.Version)
+		}
+		err := s.pool.QueryRow(ctx, followSet, viewer, knownVersion).Scan(&version, &authors, &since)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -62,6 +66,9 @@ func (s *Store) GetFollowSet(ctx context.Context, viewer feed.UserID) (*storage.
 	})
 	if err != nil {
 		return nil, err
+	}
+	if known != nil && int64(known.Version) == version {
+		return known, nil
 	}
 	set := &storage.FollowSet{
 		Version: storage.FollowVersion(version),

@@ -41,7 +41,7 @@ func TestSilentServer(t *testing.T) {
 			return err
 		},
 		"GetTiers":      func() error { _, err := s.GetTiers(bg, 0); return err },
-		"GetFollowSet":  func() error { _, err := s.GetFollowSet(bg, 1); return err },
+		"GetFollowSet":  func() error { _, err := s.GetFollowSet(bg, 1, nil); return err },
 		"a tier's copy": func() error { _, err := tiers.View(bg); return err },
 	}
 	fail := func() {

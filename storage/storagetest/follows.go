@@ -36,7 +36,7 @@ func followShows(t *testing.T, s Stores) {
 			if changed, err := set(bg, edge); err != nil || !changed {
 				return fmt.Errorf("changed %v, error %w", changed, err)
 			}
-			followed, err := s.Graph.GetFollowSet(bg, edge.Viewer)
+			followed, err := s.Graph.GetFollowSet(bg, edge.Viewer, nil)
 			if err != nil {
 				return err
 			}
@@ -59,6 +59,7 @@ func followModel(t *testing.T, s Stores) {
 	rapid.Check(t, func(t *rapid.T) {
 		viewer++
 		version, since := storage.FollowVersion(0), map[feed.UserID]storage.FollowVersion{}
+		known := result(s.Graph.GetFollowSet(bg, viewer, nil))(t)
 		for range rapid.IntRange(0, 12).Draw(t, "acts") {
 			edge := feed.Follow{Viewer: viewer, Author: feed.UserID(rapid.IntRange(1, 4).Draw(t, "author"))}
 			_, there := since[edge.Author]
@@ -80,7 +81,10 @@ func followModel(t *testing.T, s Stores) {
 				}
 			}
 		}
-		set := result(s.Graph.GetFollowSet(bg, viewer))(t)
+		set := result(s.Graph.GetFollowSet(bg, viewer, known))(t)
+		if again := result(s.Graph.GetFollowSet(bg, viewer, set))(t); again != set {
+			t.Fatalf("version %d was read anew though it is known", set.Version)
+		}
 		if set.Version != version {
 			t.Fatalf("version %d, want %d", set.Version, version)
 		}
@@ -104,7 +108,7 @@ func followConsistent(t *testing.T, s Stores) {
 				}
 				continue
 			}
-			set, err := s.Graph.GetFollowSet(bg, 1)
+			set, err := s.Graph.GetFollowSet(bg, 1, nil)
 			if err != nil {
 				return err
 			}
@@ -139,7 +143,7 @@ func followOnce(t *testing.T, s Stores) {
 				t.Errorf("edge %d changed for %d callers, want 1", n, c)
 			}
 		}
-		if set := result(s.Graph.GetFollowSet(bg, 1))(t); int(set.Version) != edges*(round+1) {
+		if set := result(s.Graph.GetFollowSet(bg, 1, nil))(t); int(set.Version) != edges*(round+1) {
 			t.Errorf("version %d after %d changes", set.Version, edges*(round+1))
 		}
 	}
@@ -157,7 +161,7 @@ func followVersions(t *testing.T, s Stores) {
 		}
 		return nil
 	}))
-	set := result(s.Graph.GetFollowSet(bg, 1))(t)
+	set := result(s.Graph.GetFollowSet(bg, 1, nil))(t)
 	since := slices.Clone(set.Since)
 	slices.Sort(since)
 	if n := len(slices.Compact(since)); n != callers*each || set.Version != callers*each {
@@ -241,7 +245,7 @@ func followsSurvive(t *testing.T, s Stores) {
 	result(s.Graph.Follow(bg, feed.Follow{Viewer: 1, Author: 3}))(t)
 	result(s.Graph.Unfollow(bg, feed.Follow{Viewer: 1, Author: 2}))(t)
 	s = s.Reopen(t)
-	set := result(s.Graph.GetFollowSet(bg, 1))(t)
+	set := result(s.Graph.GetFollowSet(bg, 1, nil))(t)
 	wantEqual(t, "authors", set.Authors, []feed.UserID{3})
 	if set.Version != 3 {
 		t.Fatalf("version %d, want 3", set.Version)

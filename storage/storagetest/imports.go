@@ -37,8 +37,8 @@ func importEqualsFollows(t *testing.T, s Stores) {
 		}
 	}
 	for u := feed.UserID(1); u <= users; u++ {
-		imported := result(s.Graph.GetFollowSet(bg, u))(t)
-		followed := result(s.Graph.GetFollowSet(bg, u+half))(t)
+		imported := result(s.Graph.GetFollowSet(bg, u, nil))(t)
+		followed := result(s.Graph.GetFollowSet(bg, u+half, nil))(t)
 		for i := range followed.Authors {
 			followed.Authors[i] -= half
 		}

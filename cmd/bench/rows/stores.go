@@ -104,7 +104,7 @@ func (s *stores) makeLive(ctx context.Context, first, last feed.UserID, entries 
 		if err != nil || !ok {
 			return errors.Join(err, ctx.Err())
 		}
-		users, err := s.Graph.GetFollowSet(ctx, viewer)
+		users, err := s.Graph.GetFollowSet(ctx, viewer, nil)
 		if err != nil {
 			return err
 		}
