@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"skein/cmd/bench/report"
+	"skein/deploy/local/servers"
 	"skein/feed"
 	"skein/feed/policy"
 	"skein/loadgen/graph"
@@ -25,7 +26,7 @@ type createPosts struct {
 
 func (r createPosts) Names() []string { return []string{r.name()} }
 
-func (r createPosts) name() string { return "posts_" + r.on.storage() }
+func (r createPosts) name() string { return "posts_" + r.on.posts() }
 
 func (r createPosts) Measure(ctx context.Context, b *Bench) (rows []report.Row, err error) {
 	b.say("%s: drawing %s users", r.name(), report.Count(r.users))
@@ -98,21 +99,36 @@ type bare struct {
 }
 
 func (r createPosts) rival(ctx context.Context, b *Bench, s *stores) (*bare, error) {
-	if len(r.on) == 0 {
+	loop := func(insert func(context.Context, int) error) func(context.Context) (float64, error) {
+		return func(ctx context.Context) (float64, error) { return closedLoop(ctx, r.clients, b.Phase, insert) }
+	}
+	switch r.on.posts() {
+	case servers.Cassandra:
+		inserts, err := s.rawCassandra(ctx, r)
+		if err != nil {
+			return nil, err
+		}
 		return &bare{
-			name:   fmt.Sprintf("synced Pebble batches of the same rows, by %d goroutines", r.clients),
-			insert: func(ctx context.Context) (float64, error) { return rawPosts(ctx, b, r) },
-			close:  func() {},
+			name: fmt.Sprintf("bare inserts of the same rows, prepared and to the node that has them, at LOCAL_QUORUM, "+
+				"four statements a post one after another, by %d goroutines", r.clients),
+			insert: loop(inserts.insert),
+			close:  inserts.session.Close,
+		}, nil
+	case servers.Postgres:
+		inserts, err := s.rawInserts(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		return &bare{
+			name:   fmt.Sprintf("durable inserts of the same rows, one prepared statement and round trip a post, by %d connections", r.clients),
+			insert: loop(inserts.insert),
+			close:  inserts.pool.Close,
 		}, nil
 	}
-	inserts, err := s.rawInserts(ctx, r)
-	if err != nil {
-		return nil, err
-	}
 	return &bare{
-		name:   fmt.Sprintf("durable inserts of the same rows, one prepared statement and round trip a post, by %d connections", r.clients),
-		insert: func(ctx context.Context) (float64, error) { return closedLoop(ctx, r.clients, b.Phase, inserts.insert) },
-		close:  inserts.pool.Close,
+		name:   fmt.Sprintf("synced Pebble batches of the same rows, by %d goroutines", r.clients),
+		insert: func(ctx context.Context) (float64, error) { return rawPosts(ctx, b, r) },
+		close:  func() {},
 	}, nil
 }
 

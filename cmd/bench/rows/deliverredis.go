@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"skein/cmd/bench/report"
+	"skein/deploy/local/servers"
 	"skein/fanout"
 	"skein/feed"
 	"skein/feed/policy"
@@ -14,18 +15,24 @@ import (
 	"skein/storage"
 )
 
-// deliverRedis is deliver where all engines are servers.
-type deliverRedis struct{ deliver }
+// deliverRedis is deliver where all engines are servers, and Redis is one or a cluster.
+type deliverRedis struct {
+	on on
+	deliver
+	target float64
+}
 
-func (deliverRedis) Names() []string { return []string{"deliveries_redis"} }
+func (r deliverRedis) Names() []string { return []string{r.name()} }
+
+func (r deliverRedis) name() string { return "deliveries_" + r.on.timelines() }
 
 func (r deliverRedis) Measure(ctx context.Context, b *Bench) (rows []report.Row, err error) {
-	b.say("deliveries_redis: starting servers, making %s users and timelines", report.Count(r.users))
+	b.say("%s: starting servers, making %s users and timelines", r.name(), report.Count(r.users))
 	g, err := r.graph()
 	if err != nil {
 		return nil, err
 	}
-	s, err := b.open(ctx, onServers, policy.Push)
+	s, err := b.open(ctx, r.on, policy.Push)
 	if err != nil {
 		return nil, err
 	}
@@ -35,10 +42,11 @@ func (r deliverRedis) Measure(ctx context.Context, b *Bench) (rows []report.Row,
 	}
 	// As they are after a while: each is cut when it is a quarter too long.
 	lengths := spread(r.entries, r.entries+r.entries/4)
-	if err := s.copyLive(ctx, 1, feed.UserID(r.users), lengths...); err != nil {
+	lists, err := s.copyLive(ctx, 1, feed.UserID(r.users), lengths...)
+	if err != nil {
 		return nil, err
 	}
-	rival, err := s.pushes(ctx, r.users, lengths)
+	rival, err := s.pushes(ctx, r.users, lists)
 	if err != nil {
 		return nil, err
 	}
@@ -56,23 +64,30 @@ func (r deliverRedis) Measure(ctx context.Context, b *Bench) (rows []report.Row,
 	authors := drawAuthors(g, r.posts, byFollowers)
 	costs := s.costs()
 	audience, largest := audienceOf(g, authors)
-	value, ceiling, err := b.alternate(ctx, "deliveries_redis",
+	value, ceiling, err := b.alternate(ctx, r.name(),
 		func() (float64, error) { return r.round(ctx, s, g, f, held, costs, authors, audience) },
 		func() (float64, error) { return rival.push(ctx, audience) })
 	if err != nil {
 		return nil, err
 	}
 	return []report.Row{{
-		Name: "deliveries_redis", Value: value, Unit: "entries/s", Better: report.Higher, Target: new(0.7),
+		Name: r.name(), Value: value, Unit: "entries/s", Better: report.Higher, Target: &r.target,
 		Ceiling: &ceiling, CeilingName: new(rival.name()),
 		Setup: report.Setup{
 			Users: r.users, LiveTimelines: r.users, PostBytes: len(text),
-			How: fmt.Sprintf("%s posts wait in Kafka, then the planners go on: followers from PostgreSQL, entries to timelines of %d to %d entries in Redis, "+
+			How: fmt.Sprintf("%s posts wait in Kafka, then the planners go on: followers from PostgreSQL, entries to timelines of %d to %d entries in %s, "+
 				"those that become longer are cut; %s follows; a post has %d followers on average, %s at most; %v",
-				report.Count(r.posts), lengths[0], lengths[len(lengths)-1], report.Count(int(g.Follows())), audience/int64(r.posts), report.Count(largest), costs),
+				report.Count(r.posts), lengths[0], lengths[len(lengths)-1], r.redis(), report.Count(int(g.Follows())), audience/int64(r.posts), report.Count(largest), costs),
 			LeftOut: "writing posts, the outbox and the relay; reads meanwhile; followers without a live timeline; a network",
 		}.String(),
 	}}, nil
+}
+
+func (r deliverRedis) redis() string {
+	if r.on.has(servers.RedisCluster) {
+		return fmt.Sprintf("a Redis Cluster of %d masters without replicas", clusterMasters)
+	}
+	return "Redis"
 }
 
 // spread returns lengths from first to last, evenly.

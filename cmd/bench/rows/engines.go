@@ -21,44 +21,76 @@ import (
 type on []string
 
 var (
-	inProcess on
-	onRedis   = on{servers.Redis}
-	onServers = on{servers.Postgres, servers.Kafka, servers.Redis}
+	inProcess   on
+	onRedis     = on{servers.Redis}
+	onServers   = on{servers.Postgres, servers.Kafka, servers.Redis}
+	onCluster   = on{servers.Postgres, servers.Kafka, servers.RedisCluster}
+	onCassandra = on{servers.Cassandra}
+	// onAll spreads all that grows with the use of it; users and follows are in
+	// PostgreSQL.
+	onAll = on{servers.Postgres, servers.Cassandra, servers.Kafka, servers.RedisCluster}
 )
 
-// timelines and storage are what rows are called after.
-func (o on) timelines() string { return o.name(servers.Redis, "memory") }
-func (o on) storage() string   { return o.name(servers.Postgres, "embedded") }
+func (o on) has(server string) bool { return slices.Contains(o, server) }
 
-func (o on) name(server, without string) string {
-	if slices.Contains(o, server) {
-		return server
+// timelines and posts are what rows are called after.
+func (o on) timelines() string {
+	switch {
+	case o.has(servers.RedisCluster):
+		return "cluster"
+	case o.has(servers.Redis):
+		return servers.Redis
 	}
-	return without
+	return "memory"
+}
+
+// redis is the name of the server that has the timelines.
+func (o on) redis() string {
+	if o.has(servers.RedisCluster) {
+		return servers.RedisCluster
+	}
+	return servers.Redis
+}
+
+func (o on) posts() string {
+	for _, name := range []string{servers.Cassandra, servers.Postgres} {
+		if o.has(name) {
+			return name
+		}
+	}
+	return "embedded"
 }
 
 // heavy is how many chunks are worked on at once, as skein serve has it.
 func (o on) heavy() int {
-	if len(o) == len(onServers) {
+	if o.has(servers.Kafka) {
 		return 16
 	}
 	return max(1, threads.Processors/2)
+}
+
+// engine is a server, or a cluster of them.
+type engine interface {
+	URL() string
+	Version() string
+	CPU() time.Duration
+	Stop(context.Context) error
 }
 
 // stopTime is how long a server may take to end in order.
 const stopTime = 30 * time.Second
 
 // running are the servers of one row, each by its name.
-type running map[string]*servers.Server
+type running map[string]engine
 
 // start starts servers, all at once, each in a folder of its own below dir. The
 // row must stop them. When this process dies they do.
 func (o on) start(ctx context.Context, dir string) (running, error) {
-	started := make([]*servers.Server, len(o))
+	started := make([]engine, len(o))
 	group, starting := errgroup.WithContext(ctx)
 	for i, name := range o {
 		group.Go(func() (err error) {
-			started[i], err = servers.Start(starting, servers.Spec{Engine: name, Dir: filepath.Join(dir, name)})
+			started[i], err = startOne(starting, name, filepath.Join(dir, name))
 			return err
 		})
 	}
@@ -73,6 +105,23 @@ func (o on) start(ctx context.Context, dir string) (running, error) {
 		return nil, errors.Join(err, r.stop())
 	}
 	return r, nil
+}
+
+// startOne starts a server, or a cluster of masters without replicas. It returns nil
+// after an error.
+func startOne(ctx context.Context, name, dir string) (engine, error) {
+	if name == servers.RedisCluster {
+		c, err := servers.StartRedisCluster(ctx, servers.ClusterSpec{Dir: dir})
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+	s, err := servers.Start(ctx, servers.Spec{Engine: name, Dir: dir})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // stop stops all servers, whatever the context of the row.
@@ -92,13 +141,18 @@ func (r running) open(ctx context.Context, b *Bench, dir string) (*engines.Set, 
 	c := engines.DefaultConfig()
 	c.DataDir = filepath.Join(dir, "data")
 	c.TimelineBytes = 64 << 30 // nothing is evicted: what a row makes live stays so
-	for name, url := range map[string][]*string{
-		servers.Postgres: {&c.Posts, &c.Graph},
-		servers.Kafka:    {&c.Log},
-		servers.Redis:    {&c.Timelines},
+	for _, use := range []struct {
+		server   string
+		settings []*string
+	}{
+		{servers.Postgres, []*string{&c.Posts, &c.Graph}},
+		{servers.Cassandra, []*string{&c.Posts}},
+		{servers.Kafka, []*string{&c.Log}},
+		{servers.Redis, []*string{&c.Timelines}},
+		{servers.RedisCluster, []*string{&c.Timelines}},
 	} {
-		if server, ok := r[name]; ok {
-			for _, setting := range url {
+		if server, ok := r[use.server]; ok {
+			for _, setting := range use.settings {
 				*setting = server.URL()
 			}
 		}

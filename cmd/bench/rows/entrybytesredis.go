@@ -52,7 +52,7 @@ func (r entryBytesRedis) Measure(ctx context.Context, b *Bench) (rows []report.R
 
 // fill empties the server, makes timelines in it, and returns the bytes that an
 // entry takes.
-func (r entryBytesRedis) fill(ctx context.Context, server *servers.Server, b *Bench) (_ float64, err error) {
+func (r entryBytesRedis) fill(ctx context.Context, server engine, b *Bench) (_ float64, err error) {
 	look, err := client(server)
 	if err != nil {
 		return 0, err
@@ -95,7 +95,7 @@ func (r entryBytesRedis) fill(ctx context.Context, server *servers.Server, b *Be
 
 // perEntry asks Redis about every timeline, each of which has so many entries and a
 // header.
-func (r entryBytesRedis) perEntry(ctx context.Context, redis *goredis.Client, viewers []feed.UserID) (float64, error) {
+func (r entryBytesRedis) perEntry(ctx context.Context, redis goredis.UniversalClient, viewers []feed.UserID) (float64, error) {
 	answers, err := redis.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
 		for _, viewer := range viewers {
 			pipe.LLen(ctx, timelineKey(viewer))

@@ -78,7 +78,8 @@ func (s *stores) haveFans(ctx context.Context, fans, entries int) error {
 		return err
 	}
 	if len(s.on) > 0 {
-		return s.copyLive(ctx, celebrity+1, celebrity+feed.UserID(fans), entries)
+		_, err := s.copyLive(ctx, celebrity+1, celebrity+feed.UserID(fans), entries)
+		return err
 	}
 	return s.makeLive(ctx, celebrity+1, celebrity+feed.UserID(fans), entries)
 }

@@ -9,84 +9,102 @@ import (
 	"strconv"
 	"strings"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"skein/cmd/bench/report"
 	"skein/deploy/local/servers"
-	"skein/feed"
 )
 
-// pushes is the ceiling of deliveries_redis: redis-benchmark, and a Redis of its
-// own with lists like those of the timelines.
+// pushes is the ceiling of deliveries_redis and deliveries_cluster: redis-benchmark,
+// and a Redis, or a Redis Cluster, of its own with lists like those of the timelines.
 type pushes struct {
-	server    *servers.Server
+	server    engine
 	benchmark servers.Program
-	keys      int
+	// lists is how many there are under each of tags, the hash tags of a cluster.
+	lists int
+	tags  []string
 }
 
 const (
-	// pushPipeline and pushClients are as timeline/redis has them.
+	// pushPipeline and pushClients, of each server, are as timeline/redis has them.
 	pushPipeline = 500
 	pushClients  = 4
+
+	// clusterMasters is how many package servers starts.
+	clusterMasters = 3
+
+	// What redis-benchmark puts a number in the place of, and in a cluster a hash tag.
+	randomKey = "__rand_int__"
+	randomTag = "{tag}"
 )
 
-// pushes starts the Redis and fills it with keys lists, as long as the timelines of
-// the first users are.
-func (s *stores) pushes(ctx context.Context, keys int, lengths []int) (p *pushes, err error) {
-	p = &pushes{keys: keys}
+// pushes starts the servers and fills them with about as many keys, copies of lists in
+// turn.
+func (s *stores) pushes(ctx context.Context, keys int, lists []string) (p *pushes, err error) {
+	p = &pushes{}
 	if p.benchmark, err = servers.Tool(ctx, "", "redis-benchmark"); err != nil {
 		return nil, err
 	}
-	if p.server, err = servers.StartRedis(ctx, "", filepath.Join(s.dir, "redis-benchmark")); err != nil {
+	if p.server, err = startOne(ctx, s.on.redis(), filepath.Join(s.dir, "redis-benchmark")); err != nil {
 		return nil, err
 	}
-	if err := p.fill(ctx, s, len(lengths)); err != nil {
+	if err := p.fill(ctx, keys, lists); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
 }
 
-func (p *pushes) fill(ctx context.Context, s *stores, sources int) error {
-	from, err := client(s.servers[servers.Redis])
+func (p *pushes) fill(ctx context.Context, keys int, lists []string) error {
+	redis, err := client(p.server)
 	if err != nil {
 		return err
 	}
-	defer from.Close()
-	to, err := client(p.server)
-	if err != nil {
-		return err
-	}
-	defer to.Close()
-	names := make([]string, sources)
-	for i := range names {
-		names[i] = pushKey(i)
-		list, err := from.Dump(ctx, timelineKey(feed.UserID(i+1))).Result()
-		if err != nil {
-			return err
-		}
-		if err := to.Restore(ctx, names[i], 0, list).Err(); err != nil {
+	defer redis.Close()
+	p.tags = []string{""}
+	if cluster, ok := redis.(*goredis.ClusterClient); ok {
+		if p.tags, err = p.drawTags(ctx, cluster); err != nil {
 			return err
 		}
 	}
-	return copyKeys(ctx, to, names, p.keys-sources, func(i int) string { return pushKey(sources + i) })
+	p.lists = (keys + len(p.tags) - 1) / len(p.tags)
+	var all []copied
+	for _, tag := range p.tags {
+		for i := range p.lists {
+			all = append(all, copied{tag + fmt.Sprintf("%012d", i), lists[len(all)%len(lists)]})
+		}
+	}
+	return restore(ctx, redis, all)
 }
-
-// pushKey is what redis-benchmark puts in the place of randomKey.
-func pushKey(i int) string { return fmt.Sprintf("%012d", i) }
-
-const randomKey = "__rand_int__"
 
 // push pushes n entries and returns how many a second the tool says that were.
 func (p *pushes) push(ctx context.Context, n int64) (float64, error) {
-	at, err := url.Parse(p.server.URL())
+	key, clients := randomKey, pushClients
+	if p.cluster() {
+		key, clients = randomTag+randomKey, clusterMasters*pushClients
+	}
+	out, err := p.run(ctx, n, "-r", strconv.Itoa(p.lists), "-P", strconv.Itoa(pushPipeline), "-c", strconv.Itoa(clients),
+		"lpushx", key, "8 bytes.")
 	if err != nil {
 		return 0, err
 	}
-	out, err := p.benchmark.Command(ctx, "-h", at.Hostname(), "-p", at.Port(), "--csv",
-		"-n", strconv.FormatInt(n, 10), "-r", strconv.Itoa(p.keys), "-P", strconv.Itoa(pushPipeline), "-c", strconv.Itoa(pushClients),
-		"lpushx", randomKey, "8 bytes.").Output()
+	return rateOf(out)
+}
+
+// run has the tool send n commands.
+func (p *pushes) run(ctx context.Context, n int64, args ...string) (csv string, err error) {
+	at, err := url.Parse(strings.Split(p.server.URL(), ",")[0]) // one server of a cluster knows the others
 	if err != nil {
-		return 0, fmt.Errorf("redis-benchmark: %w", err)
+		return "", err
 	}
-	return rateOf(string(out))
+	head := []string{"-h", at.Hostname(), "-p", at.Port(), "--csv", "-n", strconv.FormatInt(n, 10)}
+	if p.cluster() {
+		head = append(head, "--cluster")
+	}
+	out, err := p.benchmark.Command(ctx, append(head, args...)...).Output()
+	if err != nil {
+		return "", fmt.Errorf("redis-benchmark: %w", err)
+	}
+	return string(out), nil
 }
 
 // rateOf reads the calls a second out of the last line of redis-benchmark's CSV.
@@ -100,8 +118,14 @@ func rateOf(csv string) (float64, error) {
 }
 
 func (p *pushes) name() string {
-	return fmt.Sprintf("redis-benchmark %s, LPUSHX to %s lists as long, without cuts, %d a pipeline, %d clients",
-		p.server.Version(), report.Count(p.keys), pushPipeline, pushClients)
+	of := ""
+	if p.cluster() {
+		of = fmt.Sprintf(" --cluster, %d masters", clusterMasters)
+	}
+	return fmt.Sprintf("redis-benchmark %s%s, LPUSHX to %s lists as long, without cuts, %d a pipeline, %d clients a server",
+		p.server.Version(), of, report.Count(len(p.tags)*p.lists), pushPipeline, pushClients)
 }
+
+func (p *pushes) cluster() bool { return strings.HasPrefix(p.server.URL(), servers.RedisCluster) }
 
 func (p *pushes) close() error { return running{"": p.server}.stop() }

@@ -58,12 +58,14 @@ func All() []Row {
 		latency{users: 20_000, follows: 400_000, celebrities: 5, share: 0.6, posts: 200_000, readers: 200, few: 50, many: 5_000},
 		bystanders{users: 10_000, follows: 400_000, posts: 20_000, fans: 200_000, burst: 5, postRate: 200, readRate: 1_000},
 		entryBytes{timelines: 20_000, entries: 800},
-		deliverRedis{deliver{users: 100_000, follows: 1_000_000, celebrities: 2, share: 0.05, entries: 800, posts: 5_000}},
+		deliverRedis{onServers, deliver{users: 100_000, follows: 1_000_000, celebrities: 2, share: 0.05, entries: 800, posts: 5_000}, 0.7},
 		million{on: onServers, followers: 1_000_000, entries: 50, target: 3.5},
 		homeReads{on: onRedis, users: 20_000, follows: 800_000, celebrities: 5, share: 0.6, posts: 80_000, clients: 64, target: 0.4},
 		entryBytesRedis{timelines: 500, entries: timelineCap},
 		readsIn{viewers: 2_000, follows: 200, authors: 80_000, posts: 2_000_000, clients: 64},
 		createPosts{on: onServers, users: 10_000, follows: 200_000, clients: 64},
+		deliverRedis{onCluster, deliver{users: 50_000, follows: 500_000, celebrities: 2, share: 0.05, entries: 800, posts: 5_000}, 0.6},
+		createPosts{on: onAll, users: 10_000, follows: 200_000, clients: 64},
 		lagServers{users: 10_000, follows: 400_000, posts: 200_000, clients: 64, reads: 5},
 	}
 }

@@ -75,7 +75,7 @@ func (s *stores) close() (err error) {
 // follow imports edges, and makes their users. On PostgreSQL all of a row go in one
 // call.
 func (s *stores) follow(ctx context.Context, edges iter.Seq[feed.Follow]) error {
-	if s.on.storage() == servers.Postgres {
+	if s.on.has(servers.Postgres) {
 		return s.copyFollows(ctx, edges)
 	}
 	batch := make([]feed.Follow, 0, storage.MaxImport)

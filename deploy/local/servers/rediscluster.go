@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // redisNode is one server of a Redis Cluster. Its second port is for the others.
@@ -243,6 +244,14 @@ func (c *Cluster) Running() bool {
 func (c *Cluster) Memory() (sum int64) {
 	for _, s := range c.nodes {
 		sum += s.Memory()
+	}
+	return sum
+}
+
+// CPU returns the processor time of all servers; see [Server.CPU].
+func (c *Cluster) CPU() (sum time.Duration) {
+	for _, s := range c.nodes {
+		sum += s.CPU()
 	}
 	return sum
 }
