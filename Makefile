@@ -18,7 +18,7 @@ VERSION := $(or $(shell git --git-dir=.git describe --tags --always --dirty 2>/d
 # Packages in which goroutines meet, and whose short tests are fast.
 RACE := ./feed/... ./storage/embedded ./timeline/... ./fanout/... ./loadgen/... ./cmd/skein ./cmd/skein/terminal
 
-.PHONY: help build demo bench test test-embedded test-cassandra check generate baseline tools clean lint fulltest race passed
+.PHONY: help build demo bench test test-embedded test-cassandra test-cluster check generate baseline tools clean lint fulltest race passed
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ test-cassandra: ## storage on Cassandra, which make test leaves out as yet; minu
 	bin/local up cassandra
 	eval "$$(bin/local env | grep CASSANDRA)" && go test -count=1 -vet=off -timeout 9m ./storage/cassandra ./cmd/internal/engines; \
 		status=$$?; bin/local down cassandra; exit $$status
+
+test-cluster: export SKEIN_TEST_CLUSTERS := true
+test-cluster: ## nodes fail under whole fleets: three of Cassandra, six of a Redis Cluster; a quarter of an hour, 5 GB
+	go test -count=1 -vet=off -timeout 40m -v -run Cluster ./cmd/skein/servertest
 
 check: export SKEIN_TEST_ENGINES := none
 check: lint ## format, vet, staticcheck, import rules, fast tests; under a minute with tools built
