@@ -78,7 +78,7 @@ func (f *Fanout) deliverSmall(ctx context.Context, deliveries []timeline.Deliver
 	if err := f.deliver(ctx, deliveries); err != nil {
 		return err
 	}
-	now := f.cfg.Clock()
+	now := f.cfg.Posts.Now()
 	for _, d := range deliveries {
 		f.metrics.observePost(topicPosts, d.Post, now)
 	}
@@ -126,7 +126,7 @@ func (f *Fanout) followerCounts(ctx context.Context, events []storage.Event) (ma
 // fails matters little: the next post tries again.
 func (f *Fanout) retier(ctx context.Context, settings policy.Settings, author feed.UserID, history policy.History, followers int64) {
 	tier := settings.Decide(history.Latest(), followers)
-	next := history.Add(policy.Change{From: feed.IDAt(f.cfg.Clock().Add(tierLead)), Tier: tier})
+	next := history.Add(policy.Change{From: feed.IDAt(f.cfg.Posts.Now().Add(tierLead)), Tier: tier})
 	if len(next) == len(history) {
 		return
 	}

@@ -36,7 +36,6 @@ type homeReader struct {
 	timelines timeline.Store
 	fanout    Fanout
 	tiers     *storage.TierCopy
-	clock     feed.Clock
 	log       *slog.Logger
 	metrics   *metrics
 	lagBound  time.Duration
@@ -57,7 +56,6 @@ func newHomeReader(cfg Config, m *metrics) *homeReader {
 		timelines: cfg.Timelines,
 		fanout:    cfg.Fanout,
 		tiers:     cfg.Tiers,
-		clock:     cfg.Clock,
 		log:       cfg.Logger,
 		metrics:   m,
 		lagBound:  cfg.LagBound,
@@ -116,7 +114,7 @@ func (s *scan) open(ctx context.Context) (err error) {
 	}
 	s.query.Life = uint64(s.tiers.Life)
 	s.top, s.aside = s.fanout.Progress(s.timelines.Shard(s.viewer))
-	if s.top >= feed.IDAt(s.clock().Add(-s.lagBound)) {
+	if s.top >= feed.IDAt(s.posts.Now().Add(-s.lagBound)) {
 		s.top = feed.MaxPostID // delivery keeps within the lag bound
 	} else {
 		s.metrics.aboveTop.Inc()
