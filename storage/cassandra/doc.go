@@ -18,7 +18,7 @@
 //
 //	key      ── a lightweight transaction: of several calls one makes the post (W3)
 //	event    ── with the whole post in it; from here on OldestEvent counts the post
-//	age      ── by Cassandra's clock: too old, it is taken back, feed.ErrLate (W4)
+//	age      ── Cassandra's clock is asked: too old, it is taken back, feed.ErrLate (W4)
 //	post     ── its row and its author's row, both stamped from the id
 //	ack
 //
@@ -39,12 +39,18 @@
 //   - Asleep between the look at the age and the post: the event is there, and counted.
 //     The relay completes it; what the creator writes later changes nothing.
 //   - The event's write is acknowledged after its bucket was dropped: then the id is
-//     older than settled, hence late, and gets another id in an open bucket.
+//     older than settled, hence late, and gets another id in an open bucket. The
+//     process's own clock would not know: that of a virtual machine may have stood
+//     still with it. So Cassandra's is asked once the event is there, with one question
+//     for all posts that wait.
 //   - The event's write fails, and it appears later: nobody acknowledged it. In an open
 //     bucket it is completed (that may have happened), in a dropped one it is not seen.
-//   - A retry with the key of a call that died: it waits until the first call's event is
-//     completed; if there is none and its id is older than settled, it is decided that
-//     nothing comes of that id, and the key gets the retry's.
+//   - A retry with the key of a call that died: it waits for the first call's event to be
+//     completed, and after metTime does so itself, as a relay may have a long way to it;
+//     if there is none and its id is older than settled, by Cassandra's clock, it is
+//     decided that nothing comes of that id, and the key gets the retry's.
+//   - A call does not know whether it got the key: it asks once more, and if the key
+//     stands for its own id goes on. Else every retry would wait for that id.
 //   - A delete beside a relay that has read the event: the relay's write is below the
 //     delete's stamp. Two deletes: one row of deletes says which was first.
 //

@@ -2,8 +2,11 @@ package cassandra
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/gocql/gocql"
+
+	"skein/feed"
 )
 
 // Session returns a session beside the store's, with time for changes of a schema.
@@ -66,4 +69,30 @@ func CQL() (all []string) {
 		all = append(all, f.statements...)
 	}
 	return all
+}
+
+// KeyOf is how a request id is stored, ContentOf what is of a post with it.
+var (
+	KeyOf     = keyOf
+	ContentOf = contentOf
+)
+
+// MetTwice meets an event twice, long enough apart, in a process that has met as many
+// others as it remembers, that long ago, and reports whether it knew it again.
+func MetTwice(id feed.PostID, ago time.Duration) bool {
+	s := newStore(nil, settings{}, Options{Clock: time.Now})
+	for other := range feed.PostID(maxMet) {
+		s.outbox.mu.met[id+1+other] = time.Now().Add(-ago)
+	}
+	s.metBefore(id)
+	if _, ok := s.outbox.mu.met[id]; ok {
+		s.outbox.mu.met[id] = time.Now().Add(-metTime)
+	}
+	return s.metBefore(id)
+}
+
+// Cluster are the driver's settings for a URL.
+func Cluster(url string) (*gocql.ClusterConfig, error) {
+	s, err := parse(url)
+	return s.cluster(s.keyspace, slog.New(slog.DiscardHandler)), err
 }

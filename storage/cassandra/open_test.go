@@ -2,6 +2,7 @@ package cassandra_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"net"
 	"slices"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gocql/gocql"
 
 	"skein/storage/cassandra"
 )
@@ -123,3 +126,31 @@ func TestOpen_WeakSettings(t *testing.T) {
 		t.Errorf("one node is opened with %q", log.String())
 	}
 }
+
+// The driver does what the contracts rest on: it repeats no statement that must not be
+// (a lightweight transaction, a counter), reads a follow set in one piece, and leaves
+// stamps and consistency alone.
+func TestDriver(t *testing.T) {
+	t.Parallel()
+	for option, want := range map[string]gocql.Consistency{"": gocql.LocalQuorum, "?consistency=quorum": gocql.Quorum} {
+		c, err := cassandra.Cluster("cassandra://host/skein" + option)
+		must(t, err)
+		if c.Consistency != want || c.DefaultTimestamp || c.PageSize != 0 {
+			t.Errorf("%q: consistency %v, stamps %v, pages of %d; want %v, none, whole answers", option, c.Consistency, c.DefaultTimestamp, c.PageSize, want)
+		}
+		for _, repeatable := range []bool{false, true} {
+			if c.RetryPolicy.Attempt(failed{repeatable}) != repeatable {
+				t.Errorf("a statement is repeated: %v, may be: %v", !repeatable, repeatable)
+			}
+		}
+	}
+}
+
+// failed is a statement that failed once, as a retry policy sees it.
+type failed struct{ repeatable bool }
+
+func (f failed) Attempts() int                     { return 1 }
+func (f failed) SetConsistency(gocql.Consistency)  {}
+func (f failed) GetConsistency() gocql.Consistency { return gocql.LocalQuorum }
+func (f failed) Context() context.Context          { return bg }
+func (f failed) IsIdempotent() bool                { return f.repeatable }

@@ -3,6 +3,7 @@ package cassandra
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/gocql/gocql"
 
@@ -28,8 +29,8 @@ INSERT INTO posts_by_author (author, bucket, post) VALUES (?, ?, ?) USING TIMEST
 // removes it is stamped one above.
 func stampOf(id feed.PostID) int64 { return id.Time().UnixMicro() }
 
-// late reports whether an id is too old to commit, by Cassandra's clock.
-func (s *Store) late(id feed.PostID) bool { return s.Now().After(id.Time().Add(feed.MaxIDAge)) }
+// late reports whether an id is too old to commit at now.
+func late(id feed.PostID, now time.Time) bool { return now.After(id.Time().Add(feed.MaxIDAge)) }
 
 // CreatePost implements storage.Posts.
 func (s *Store) CreatePost(ctx context.Context, draft storage.Draft) (feed.Post, error) {
@@ -47,7 +48,7 @@ func (s *Store) CreatePost(ctx context.Context, draft storage.Draft) (feed.Post,
 // create writes the event, looks at the id's age, and writes the post. After an error
 // other than feed.ErrLate the event may be there; the relay then completes it.
 func (s *Store) create(ctx context.Context, post feed.Post) (err error) {
-	if s.late(post.ID) {
+	if late(post.ID, s.Now()) {
 		return feed.ErrLate
 	}
 	if err := s.announce(ctx, post.ID); err != nil {
@@ -61,8 +62,13 @@ func (s *Store) create(ctx context.Context, post feed.Post) (err error) {
 	}
 	s.after(stepEvent)
 	// From here on OldestEvent counts the post. The bucket is that of the id, so while
-	// the id is young the bucket is open.
-	if s.late(post.ID) {
+	// the id is young the bucket is open: was it, when the event was written? This
+	// process may have slept, and its clock with it.
+	now, err := s.askClock(ctx)
+	if err != nil {
+		return err
+	}
+	if late(post.ID, now) {
 		if err := s.takeBack(ctx, post.ID); err != nil {
 			return err
 		}

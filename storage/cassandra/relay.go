@@ -3,6 +3,7 @@ package cassandra
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,7 +17,10 @@ const (
 	// metTime is for how long an event is seen without its post before it is
 	// completed: those who hold a top compute it anew meanwhile, with this event.
 	metTime = time.Second
+	// maxMet events are remembered with when they were met; if they are as many, those
+	// not older than metKept.
 	maxMet  = 10_000
+	metKept = time.Minute
 
 	takeEvents = `
 SELECT post, author, origin FROM outbox WHERE shard = ? AND bucket = ? AND post >= ? LIMIT ?`
@@ -164,7 +168,7 @@ func (s *Store) complete(ctx context.Context, events []event) ([]event, error) {
 	err := forEach(ctx, len(events), func(ctx context.Context, i int) (err error) {
 		ready[i] = true
 		if events[i].doubtful {
-			ready[i], err = s.completeOne(ctx, events[i].Post)
+			ready[i], err = s.completeOne(ctx, events[i].Post, s.metBefore)
 		}
 		return err
 	})
@@ -181,8 +185,9 @@ func (s *Store) complete(ctx context.Context, events []event) ([]event, error) {
 }
 
 // completeOne writes a post from its event. If nobody has seen the post, that it comes
-// to be must be decided first, since its creator may just find it late.
-func (s *Store) completeOne(ctx context.Context, id feed.PostID) (ready bool, err error) {
+// to be must be decided first, since its creator may just find it late; and met tells
+// whether the event was seen for metTime.
+func (s *Store) completeOne(ctx context.Context, id feed.PostID, met func(feed.PostID) bool) (ready bool, err error) {
 	shard, bucket := placeOf(id)
 	post := feed.Post{ID: id}
 	var text []byte
@@ -201,7 +206,7 @@ func (s *Store) completeOne(ctx context.Context, id feed.PostID) (ready bool, er
 		return false, err
 	}
 	if err != nil {
-		if !s.metBefore(id) {
+		if !met(id) {
 			return false, nil
 		}
 		complete, err := s.settle(ctx, id, true)
@@ -221,6 +226,9 @@ func (s *Store) metBefore(id feed.PostID) bool {
 	s.outbox.mu.Lock()
 	defer s.outbox.mu.Unlock()
 	met := s.outbox.mu.met
+	if len(met) >= maxMet { // of events that others completed, or that were deleted
+		maps.DeleteFunc(met, func(_ feed.PostID, first time.Time) bool { return now.Sub(first) > metKept })
+	}
 	first, ok := met[id]
 	switch {
 	case !ok && len(met) < maxMet:

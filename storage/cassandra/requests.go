@@ -42,38 +42,55 @@ func contentOf(p feed.Post) []byte {
 // replaced.
 func (s *Store) createKeyed(ctx context.Context, draft storage.Draft) (feed.Post, error) {
 	post, key, content := draft.Post, keyOf(draft.RequestID), contentOf(draft.Post)
-	if s.late(post.ID) {
+	if late(post.ID, s.Now()) {
 		return feed.Post{}, feed.ErrLate
 	}
-	for {
-		ours, found, err := s.decide(ctx, `INSERT INTO requests (author, key, post, content) VALUES (?, ?, ?, ?) IF NOT EXISTS`,
-			int64(post.Author), key, int64(post.ID), content)
+	for range maxTries {
+		stands, err := s.reserve(ctx, draft, content)
 		if err != nil {
 			return feed.Post{}, err
 		}
-		if !ours {
-			other, ok := found["post"].(int64)
-			if was, _ := found["content"].([]byte); !ok || string(was) != string(content) {
-				return feed.Post{}, feed.Exists("request id %q was used with other content", draft.RequestID)
-			}
-			made, err := s.fate(ctx, feed.PostID(other))
-			if err != nil {
-				return feed.Post{}, err
-			}
-			if made {
-				post.ID = feed.PostID(other)
-				return post, nil
-			}
-			ours, _, err = s.decide(ctx, `UPDATE requests SET post = ?, content = ? WHERE author = ? AND key = ? IF post = ?`,
-				int64(post.ID), content, int64(post.Author), key, other)
-			if err != nil {
-				return feed.Post{}, err
-			}
-		}
-		if ours {
+		if stands == post.ID {
 			return post, s.createOwn(ctx, post, key)
 		}
+		made, err := s.fate(ctx, stands)
+		if err != nil {
+			return feed.Post{}, err
+		}
+		if made {
+			post.ID = stands
+			return post, nil
+		}
+		// Whether this was applied, the next look at the key tells.
+		_, _, err = s.decide(ctx, `UPDATE requests SET post = ?, content = ? WHERE author = ? AND key = ? IF post = ?`,
+			int64(post.ID), content, int64(post.Author), key, int64(stands))
+		if err != nil && ctx.Err() != nil {
+			return feed.Post{}, err
+		}
 	}
+	return feed.Post{}, errors.New("others keep changing for which post the request id stands")
+}
+
+// reserve returns the id for which a key stands, which is the draft's if no other came
+// before. If it stays unknown whether that was written it is tried once more: a key that
+// stands for a post that nobody makes would hold up every retry.
+func (s *Store) reserve(ctx context.Context, draft storage.Draft, content []byte) (feed.PostID, error) {
+	put := func() (bool, map[string]any, error) {
+		return s.decide(ctx, `INSERT INTO requests (author, key, post, content) VALUES (?, ?, ?, ?) IF NOT EXISTS`,
+			int64(draft.Post.Author), keyOf(draft.RequestID), int64(draft.Post.ID), content)
+	}
+	ours, found, err := put()
+	if err != nil && ctx.Err() == nil {
+		ours, found, err = put()
+	}
+	if err != nil || ours {
+		return draft.Post.ID, err
+	}
+	stands, ok := found["post"].(int64)
+	if was, _ := found["content"].([]byte); !ok || string(was) != string(content) {
+		return 0, feed.Exists("request id %q was used with other content", draft.RequestID)
+	}
+	return feed.PostID(stands), nil
 }
 
 // createOwn creates the post for which the key now stands. A late one gives the key
@@ -90,22 +107,42 @@ func (s *Store) createOwn(ctx context.Context, post feed.Post, key []byte) error
 	return err
 }
 
-// fate returns whether the post of an id in a key came to be; it waits while that is
-// open. False is final: nothing will come of that id.
+// old reports whether no event can come of an id any more but a late one.
+func old(id feed.PostID, now time.Time) bool { return now.After(id.Time().Add(settled)) }
+
+// fate returns whether the post of an id in a key came to be. It waits while that is
+// open, and completes an event that waits for metTime, as a relay does. False is final:
+// nothing will come of that id.
 func (s *Store) fate(ctx context.Context, id feed.PostID) (made bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fatePatience)
 	defer cancel()
 	again := time.NewTicker(fateEvery)
 	defer again.Stop()
+	var met time.Time
 	for {
 		made, waiting, err := s.look(ctx, id)
 		if made || err != nil {
 			return made, err
 		}
-		// An event that is not there and whose id is this old can only come late, and
-		// then asks what was decided.
-		if !waiting && s.Now().After(id.Time().Add(settled)) {
-			return s.settle(ctx, id, false)
+		switch {
+		case waiting && met.IsZero():
+			met = time.Now()
+		case waiting && time.Since(met) >= metTime:
+			// Nobody finishes it. The relays may have a long way to go until they come here.
+			if made, err := s.completeOne(ctx, id, func(feed.PostID) bool { return true }); made || err != nil {
+				return made, err
+			}
+		}
+		if !waiting && old(id, s.Now()) {
+			// It can only come late, and then asks what was decided: if it is Cassandra's
+			// clock that says so, for a young one does not ask.
+			now, err := s.askClock(ctx)
+			if err != nil {
+				return false, err
+			}
+			if old(id, now) {
+				return s.settle(ctx, id, false)
+			}
 		}
 		select {
 		case <-again.C:

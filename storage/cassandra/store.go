@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -26,7 +25,7 @@ type Store struct {
 	// origin is this process among those that relay, home its shard of the outbox.
 	origin   int64
 	home     int
-	told     atomic.Pointer[told]
+	clock    clock
 	outbox   outbox
 	presence presence
 	numbers  numbers
@@ -103,10 +102,10 @@ func newStore(session *gocql.Session, where settings, opts Options) *Store {
 	s := &Store{
 		session: session, settings: where, opts: opts,
 		origin: rand.Int64(), home: rand.IntN(shards), wideFrom: wideFrom,
-		outbox: newOutbox(), facts: make(turn, 1), numbers: numbers{turn: make(turn, 1)},
+		clock: clock{asking: make(turn, 1)}, outbox: newOutbox(), facts: make(turn, 1), numbers: numbers{turn: make(turn, 1)},
 	}
 	now := opts.Clock()
-	s.told.Store(&told{now.Round(0), now})
+	s.clock.told.Store(&told{now.Round(0), now})
 	for i := range s.viewers {
 		s.viewers[i] = make(turn, 1)
 	}

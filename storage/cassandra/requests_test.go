@@ -1,0 +1,120 @@
+package cassandra_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"skein/feed"
+	"skein/storage"
+	"skein/storage/cassandra"
+)
+
+// reserve leaves a key as a call does that died after its first step.
+func reserve(t testing.TB, keyspace *space, d storage.Draft) {
+	t.Helper()
+	must(t, keyspace.session.Query(`INSERT INTO requests (author, key, post, content) VALUES (?, ?, ?, ?)`,
+		int64(d.Post.Author), cassandra.KeyOf(d.RequestID), int64(d.Post.ID), cassandra.ContentOf(d.Post)).Exec())
+}
+
+// W3: the key of a call that died before its event is a retry's, once nothing can come of
+// the old id any more; and should that call wake up, it learns so.
+func TestW3_AnAbandonedKey(t *testing.T) {
+	t.Parallel()
+	keyspace := emptied(t)
+	s := open(t, keyspace.url)
+	old := draft(feed.IDAt(time.Now().Add(-time.Minute)), 1, "key")
+	reserve(t, keyspace, old)
+	id := takeID(t, s)
+	if post, err := s.CreatePost(bg, draft(id, 1, "key")); err != nil || post.ID != id {
+		t.Errorf("the retry gets %v, %v; want its own id %d", post.ID, err, id)
+	}
+	if complete, err := cassandra.Settle(s, bg, old.Post.ID, true); err != nil || complete {
+		t.Errorf("the abandoned id may still come to be: %v, %v", complete, err)
+	}
+	if post, err := s.CreatePost(bg, draft(takeID(t, s), 1, "key")); err != nil || post.ID != id {
+		t.Errorf("another retry gets %v, %v; want %d", post.ID, err, id)
+	}
+}
+
+// W3: a process whose clock was set ahead does not take a young id for abandoned: its
+// post may still come to be.
+func TestW3_AYoungKeyIsNotAbandoned(t *testing.T) {
+	t.Parallel()
+	keyspace, ahead := emptied(t), &clock{}
+	s := openWith(t, keyspace.url, ahead)
+	young := draft(takeID(t, s), 1, "key")
+	reserve(t, keyspace, young)
+	ahead.set(time.Hour)
+	ctx, cancel := context.WithTimeout(bg, 500*time.Millisecond)
+	defer cancel()
+	_, err := s.CreatePost(ctx, draft(feed.IDAt(time.Now().Add(2*time.Hour)), 1, "key"))
+	if feed.CodeOf(err) != feed.CodeUnavailable {
+		t.Errorf("the retry: %v, want unavailable while the first call may still make its post", err)
+	}
+	if complete, err := cassandra.Settle(s, bg, young.Post.ID, true); err != nil || !complete {
+		t.Errorf("nothing may come of the first call's id: %v, %v", complete, err)
+	}
+}
+
+// W3: an event whose post is missing is completed by a retry with its key, when no
+// relay gets so far, as when the log is down and others wait before it.
+func TestW3_ARetryCompletesAnEvent(t *testing.T) {
+	t.Parallel()
+	url := emptied(t).url
+	s, other := open(t, url), open(t, url)
+	id := takeID(t, s)
+	if _, err := s.CreatePost(stopAt(s, cassandra.StepEvent), draft(id, 1, "key")); feed.CodeOf(err) != feed.CodeUnavailable {
+		t.Fatalf("the call that was stopped: %v", err)
+	}
+	if post, err := other.CreatePost(bg, draft(takeID(t, other), 1, "key")); err != nil || post.ID != id {
+		t.Errorf("the retry gets %v, %v; want the first call's id %d", post.ID, err, id)
+	}
+	if len(visible(t, other, id)) != 1 || len(newest(t, other, 1)) != 1 {
+		t.Error("its post is not there")
+	}
+}
+
+// W3: a call that does not know whether it has the key, and finds its own id there when
+// it tries again, goes on.
+func TestW3_TheKeyIsItsOwn(t *testing.T) {
+	t.Parallel()
+	keyspace := emptied(t)
+	s := open(t, keyspace.url)
+	d := draft(takeID(t, s), 1, "key")
+	reserve(t, keyspace, d)
+	if post, err := s.CreatePost(bg, d); err != nil || post.ID != d.Post.ID {
+		t.Errorf("the post is %v, %v; want %d", post.ID, err, d.Post.ID)
+	}
+	if len(visible(t, s, d.Post.ID)) != 1 {
+		t.Error("it is not there")
+	}
+}
+
+// A delete whose first caller died when it was known as the first is finished by the
+// next, who is not the one that deleted it.
+func TestT4_ADeleteThatDiedIsFinished(t *testing.T) {
+	t.Parallel()
+	keyspace := emptied(t)
+	s := open(t, keyspace.url)
+	post := create(t, s, 1)
+	must(t, keyspace.session.Query(`INSERT INTO deletes (post, done) VALUES (?, true)`, int64(post.ID)).Exec())
+	if err := s.DeletePost(bg, 1, post.ID); feed.CodeOf(err) != feed.CodeNotFound {
+		t.Errorf("the second delete: %v, want feed.CodeNotFound", err)
+	}
+	if found := visible(t, s, post.ID); len(found) > 0 || len(newest(t, s, 1)) > 0 || oldest(t, s) != feed.MaxPostID {
+		t.Errorf("there are still posts %v, %v, event %d", found, newest(t, s, 1), oldest(t, s))
+	}
+}
+
+// An event that is met when there is no room to remember it is known again all the
+// same, once those before it are old.
+func TestW1_EventsThatOthersCompletedAreForgotten(t *testing.T) {
+	t.Parallel()
+	if !cassandra.MetTwice(1, time.Hour) {
+		t.Error("an event is not remembered for others that are long gone")
+	}
+	if cassandra.MetTwice(1, 0) {
+		t.Error("more is remembered than there is room for")
+	}
+}
