@@ -105,6 +105,7 @@ func (f *Fanout) Start() error {
 		return err
 	}
 	f.run(f.progress.run)
+	f.run(f.progress.measureOutbox)
 	if !f.cfg.NoRelay {
 		f.run(f.relay)
 	}

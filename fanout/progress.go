@@ -10,8 +10,12 @@ import (
 	"skein/feed"
 )
 
-// refreshEvery is how often the top is computed.
-const refreshEvery = 200 * time.Millisecond
+// refreshEvery is how often the top is computed, measureEvery how often the outbox is
+// counted.
+const (
+	refreshEvery = 200 * time.Millisecond
+	measureEvery = time.Second
+)
 
 // flow is the way of work through the log, in the order in which it is asked what
 // is pending: work that moves on while we ask is then met at least once.
@@ -62,7 +66,6 @@ func (p *progress) run(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			p.measureOutbox(ctx)
 			for _, topic := range flow {
 				p.metrics.pending(laneNames[topic], 0, err)
 			}
@@ -129,7 +132,6 @@ func (p *progress) lowAfter(ctx context.Context, last string) (feed.PostID, erro
 		return 0, fmt.Errorf("ask the outbox: %w", err)
 	}
 	low = min(low, oldest)
-	p.measureOutbox(ctx)
 	for _, topic := range flow {
 		pending, err := p.cfg.Log.Pending(ctx, group, topic)
 		if err != nil {
@@ -148,8 +150,19 @@ func (p *progress) lowAfter(ctx context.Context, last string) (feed.PostID, erro
 	return low, nil
 }
 
-// measureOutbox tells what the log does not have yet, which piles up while it is away.
+// measureOutbox tells, until ctx ends, what the log does not have yet, which piles up
+// while it is away. It is apart from the top, which must not wait for a count.
 func (p *progress) measureOutbox(ctx context.Context) {
-	waiting, err := p.cfg.Posts.CountEvents(ctx)
-	p.metrics.pending(outbox, waiting, err)
+	tick := time.NewTicker(measureEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		waiting, err := p.cfg.Posts.CountEvents(ctx)
+		if ctx.Err() == nil {
+			p.metrics.pending(outbox, waiting, err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
 }

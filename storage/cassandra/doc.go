@@ -58,17 +58,26 @@
 //
 // Its partitions are a shard (of the node in the id) and ten seconds of id time, so none
 // grows without limit, and both follow from the id. A process takes nodes of one shard,
-// its home, and reads that to relay; events bear the process that wrote them, and a
-// process takes its own. It says every few seconds that it lives, in a row that expires;
-// events of others who do not are their shard's heir's, which follows from the list of
-// the living. While two processes see different lists, an event may be published by
-// both, which F1 allows, or wait; none is skipped.
+// its home; events bear the process that wrote them, and a process takes its own. When it
+// relays it says every few seconds, in a row that expires, that it does, and whether it
+// can publish. Events of others who do not, or who fail to while somebody can, are their
+// shard's heir's, which follows from the list of those who publish; if nobody does, as
+// when the log is down, from that of all who try, so that each keeps its own. While two
+// processes see different lists, an event may be published by both, which F1 allows, or
+// wait; none is skipped. That its creator still lives, and may be between event and post,
+// does not matter: what a relay completes, and what a creator finds late, is decided.
+//
+// One statement tells which partitions of eighty seconds hold something; only those are
+// read in which a process wrote, or is the heir, and what is others' there is stepped
+// over for a while.
 //
 // A reader keeps the id below which it knows of no event, and begins there: at most
-// settled in the past, else at the first event. Nothing can appear below: an event that
-// is not yet there at that age is late by its own process's look. An event is removed by
-// name, never "up to". A finished bucket is dropped as a whole, at a stamp above every
-// event that belongs there.
+// settled in the past, else at the first event. The first look begins at the first span
+// that is registered, and steps over those that are not: a span is registered before its
+// first event is written, and until somebody knows that no event is in it. Nothing can
+// appear below: an event that is not yet there at that age is late by its own process's
+// look. An event is removed by name, never "up to". A finished bucket is dropped as a
+// whole, at a stamp above every event that belongs there.
 //
 // OldestEvent is a lower bound while writes are in flight: a post is visible after its
 // event was written at a quorum, and until a relay has published it, every quorum shows

@@ -27,6 +27,8 @@ const (
 	StepFollower  = stepFollower
 	StepUnedged   = stepUnedged
 	StepAnnounced = stepAnnounced
+	StepEmpty     = stepEmpty
+	StepPartition = stepPartition
 )
 
 // Step is such a place.
@@ -53,6 +55,19 @@ var (
 	SpanOf  = spanOf
 	StampOf = stampOf
 )
+
+// Buckets are those that are looked at from an id on.
+var Buckets = (*Store).buckets
+
+// Low is the id below which a process knows of no event.
+func Low(s *Store) feed.PostID {
+	s.outbox.mu.Lock()
+	defer s.outbox.mu.Unlock()
+	return s.outbox.mu.low
+}
+
+// Origin is what tells a process from others that relay.
+func Origin(s *Store) int64 { return s.origin }
 
 // WideBuckets are those of an author with many followers, beside the first.
 const WideBuckets = wideBuckets

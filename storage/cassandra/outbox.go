@@ -28,8 +28,8 @@ const (
 
 	// chunkBuckets are asked in one statement.
 	chunkBuckets = 8
-	// countChunks are counted one by one; with more, a part of them.
-	countChunks = 8
+	// countBuckets are counted; of more, so many.
+	countBuckets = 16
 	// removeTimeout bounds the removal after a publish whose caller has left.
 	removeTimeout = 5 * time.Second
 
@@ -81,6 +81,17 @@ type outboxState struct {
 	// low: no event is below it, nor will be. dropped: buckets below it are.
 	low     feed.PostID
 	dropped int64
+	// wrote are the shards in which this process wrote events.
+	wrote  [shards]bool
+	others strangers
+}
+
+// strangers is where a look at the outbox need not begin: for a while, and among the
+// same processes, the events below are others' to relay.
+type strangers struct {
+	below feed.PostID
+	among []int64
+	until time.Time
 }
 
 const maxWhole = 200_000
@@ -96,6 +107,8 @@ func (o *outbox) begin(id feed.PostID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.mu.creating[id] = struct{}{}
+	shard, _ := placeOf(id)
+	o.mu.wrote[shard] = true
 }
 
 func (o *outbox) end(id feed.PostID, whole bool) {
@@ -145,21 +158,38 @@ func (s *Store) oldestEvent(ctx context.Context) (feed.PostID, error) {
 	if err != nil {
 		return 0, err
 	}
-	oldest := feed.MaxPostID
-	for _, buckets := range s.chunks(low, asked) {
-		var id int64
-		err := each(s.read(ctx, leastEvents, allShards, buckets, int64(low)), []any{&id}, func() { oldest = min(oldest, feed.PostID(id)) })
+	chunks, err := s.chunks(ctx, low, asked)
+	if err != nil {
+		return 0, err
+	}
+	for _, buckets := range chunks {
+		least, err := s.least(ctx, buckets, low)
 		if err != nil {
 			return 0, err
 		}
-		if oldest < feed.MaxPostID {
-			break
+		if len(least) > 0 {
+			s.passed(least[0], asked)
+			return least[0], nil
 		}
+		s.passed(firstOf(buckets[len(buckets)-1]+1), asked)
+		s.after(stepEmpty)
 	}
+	return feed.MaxPostID, nil
+}
+
+// passed keeps that no event is below an id. Those of ids that are not settled may come.
+func (s *Store) passed(id feed.PostID, asked time.Time) {
 	s.outbox.mu.Lock()
 	defer s.outbox.mu.Unlock()
-	s.outbox.mu.low = max(s.outbox.mu.low, min(oldest, feed.IDAt(asked.Add(-settled))))
-	return oldest, nil
+	s.outbox.mu.low = max(s.outbox.mu.low, min(id, feed.IDAt(asked.Add(-settled))))
+}
+
+// least returns the least event of each partition of some buckets, ascending.
+func (s *Store) least(ctx context.Context, buckets []int64, from feed.PostID) (least []feed.PostID, err error) {
+	var id int64
+	err = each(s.read(ctx, leastEvents, allShards, buckets, int64(from)), []any{&id}, func() { least = append(least, feed.PostID(id)) })
+	slices.Sort(least)
+	return least, err
 }
 
 // lowest returns an id below which no event is: what earlier calls found, or the first
@@ -187,36 +217,54 @@ func (s *Store) lowest(ctx context.Context, now time.Time) (feed.PostID, error) 
 	return s.outbox.mu.low, nil
 }
 
-// chunks are the buckets from an id to the present, a few at a time.
-func (s *Store) chunks(low feed.PostID, now time.Time) [][]int64 {
-	var all []int64
-	for b := bucketOf(low); b <= bucketOf(feed.IDAt(now.Add(aheadEvents))); b++ {
-		all = append(all, b)
+// buckets are those from an id to the present that may hold events: of a long time only
+// those whose span is registered, which is done before its first event is written.
+func (s *Store) buckets(ctx context.Context, from feed.PostID, now time.Time) (all []int64, err error) {
+	first, open := bucketOf(from), bucketOf(feed.IDAt(now.Add(-settled)))
+	long := open-first > spanBuckets
+	registered := map[int64]bool{}
+	if long {
+		var span int64
+		err := each(s.read(ctx, `SELECT span FROM outbox_spans WHERE one = 0`), []any{&span}, func() { registered[span] = true })
+		if err != nil {
+			return nil, err
+		}
 	}
-	return slices.Collect(slices.Chunk(all, chunkBuckets))
+	for b := first; b <= bucketOf(feed.IDAt(now.Add(aheadEvents))); b++ {
+		if !long || b >= open || registered[spanOf(b)] {
+			all = append(all, b)
+		}
+	}
+	return all, nil
+}
+
+// chunks are the same, a few at a time.
+func (s *Store) chunks(ctx context.Context, from feed.PostID, now time.Time) ([][]int64, error) {
+	all, err := s.buckets(ctx, from, now)
+	return slices.Collect(slices.Chunk(all, chunkBuckets)), err
 }
 
 // CountEvents implements storage.Outbox. A long backlog is estimated from a part of its
 // buckets.
 func (s *Store) CountEvents(ctx context.Context) (int64, error) {
 	const doing = "count the outbox"
-	now := s.Now()
-	low, err := s.lowest(ctx, now)
+	oldest, err := s.oldestEvent(ctx)
+	if err != nil || oldest == feed.MaxPostID {
+		return 0, translate(doing, err)
+	}
+	all, err := s.buckets(ctx, oldest, s.Now())
 	if err != nil {
 		return 0, translate(doing, err)
 	}
-	chunks := s.chunks(low, now)
-	every := (len(chunks) + countChunks - 1) / countChunks
-	sum, counted := int64(0), 0
-	for i := 0; i < len(chunks); i += every {
-		var n int64
-		if err := s.read(ctx, countEvents, allShards, chunks[i], int64(low)).Scan(&n); err != nil {
-			return 0, translate(doing, err)
-		}
-		sum += n
-		counted++
+	var some []int64
+	for i := 0; i < len(all); i += (len(all) + countBuckets - 1) / countBuckets {
+		some = append(some, all[i])
 	}
-	return sum * int64(len(chunks)) / int64(max(1, counted)), nil
+	var n int64
+	if err := s.read(ctx, countEvents, allShards, some, int64(oldest)).Scan(&n); err != nil {
+		return 0, translate(doing, err)
+	}
+	return n * int64(len(all)) / int64(len(some)), nil
 }
 
 // removeEvents removes events, each partition's at once.

@@ -193,8 +193,9 @@ func TestF1_EventsOfOneThatClosed(t *testing.T) {
 	t.Parallel()
 	url := emptied(t).url
 	s, other := open(t, url), open(t, url)
+	relay(t, s) // it is present
 	post := create(t, s, 1)
-	create(t, other, 2) // it is present
+	create(t, other, 2)
 	if published := relay(t, other); len(published) != 1 {
 		t.Fatalf("published %v, want its own", published)
 	}

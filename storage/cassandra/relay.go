@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -21,13 +20,10 @@ const (
 	// not older than metKept.
 	maxMet  = 10_000
 	metKept = time.Minute
-
-	takeEvents = `
-SELECT post, author, origin FROM outbox WHERE shard = ? AND bucket = ? AND post >= ? LIMIT ?`
 )
 
 // Relay implements storage.Outbox. A process takes its own events; those of processes
-// that are dead go to the heir of their shard.
+// that are dead, or cannot publish while others can, go to the heir of their shard.
 func (s *Store) Relay(ctx context.Context, limit int, publish func(oldest feed.PostID, events []storage.Event) error) (int, error) {
 	const doing = "read the outbox"
 	oldest, alive, held, err := s.take(ctx, limit)
@@ -41,7 +37,9 @@ func (s *Store) Relay(ctx context.Context, limit int, publish func(oldest feed.P
 		return 0, translate("complete posts of the outbox", err)
 	}
 	if len(events) > 0 {
-		if err := publish(min(oldest, events[0].Post), published(events)); err != nil {
+		err := publish(min(oldest, events[0].Post), published(events))
+		s.presence.published(err)
+		if err != nil {
 			return 0, err
 		}
 		// What was published is worth a removal, also when the caller has left.
@@ -72,93 +70,6 @@ func ids(events []event) []feed.PostID {
 		all[i] = e.Post
 	}
 	return all
-}
-
-// take holds the lowest events that are this process's to relay: of its own shard, and
-// if those are few, of all.
-func (s *Store) take(ctx context.Context, limit int) (oldest feed.PostID, alive []int64, events []event, err error) {
-	if err := s.outbox.taking.take(ctx); err != nil {
-		return 0, nil, nil, err
-	}
-	defer s.outbox.taking.give()
-	// Removed before we read, so not among what we read.
-	s.outbox.mu.Lock()
-	clear(s.outbox.mu.gone)
-	s.outbox.mu.Unlock()
-	if err := s.announce(ctx, feed.IDAt(s.Now())); err != nil {
-		return 0, nil, nil, err
-	}
-	if alive, err = s.relaysAlive(ctx); err != nil {
-		return 0, nil, nil, err
-	}
-	if oldest, err = s.oldestEvent(ctx); err != nil || oldest == feed.MaxPostID {
-		return oldest, alive, nil, err
-	}
-	for i := range shards {
-		shard := (s.home + i) % shards
-		if i > 0 && len(events) >= limit {
-			break
-		}
-		of, err := s.takeShard(ctx, shard, limit, oldest, alive)
-		events = append(events, of...)
-		if err != nil {
-			s.outbox.release(events, nil)
-			return 0, nil, nil, err
-		}
-	}
-	slices.SortFunc(events, byID)
-	if len(events) > limit {
-		s.outbox.release(events[limit:], nil)
-		events = events[:limit]
-	}
-	return oldest, alive, events, nil
-}
-
-// takeShard holds up to limit events of a shard, lowest first.
-func (s *Store) takeShard(ctx context.Context, shard, limit int, from feed.PostID, alive []int64) (events []event, err error) {
-	last := bucketOf(feed.IDAt(s.Now().Add(aheadEvents)))
-	heir := s.heir(shard, alive)
-	for bucket := bucketOf(from); bucket <= last && len(events) < limit; bucket++ {
-		page := limit
-		for n := page; n == page && len(events) < limit; {
-			n = 0
-			var post, author, origin int64
-			err := each(s.read(ctx, takeEvents, int16(shard), bucket, int64(from), page), []any{&post, &author, &origin}, func() {
-				n++
-				from = feed.PostID(post) + 1
-				e := event{Event: storage.Event{Post: feed.PostID(post), Author: feed.UserID(author)}, origin: origin}
-				if len(events) < limit && s.hold(&e, heir, alive) {
-					events = append(events, e)
-				}
-			})
-			if err != nil {
-				return events, err
-			}
-		}
-	}
-	return events, nil
-}
-
-// hold holds an event for the caller if it is this process's and free, and tells
-// whether its post is in doubt.
-func (s *Store) hold(e *event, heir bool, alive []int64) bool {
-	if e.origin != s.origin {
-		if _, living := slices.BinarySearch(alive, e.origin); living || !heir {
-			return false
-		}
-	}
-	o := s.outbox.mu
-	o.Lock()
-	defer o.Unlock()
-	for _, taken := range []map[feed.PostID]struct{}{o.creating, o.held, o.gone} {
-		if _, ok := taken[e.Post]; ok {
-			return false
-		}
-	}
-	_, whole := o.whole[e.Post]
-	e.doubtful = !whole
-	o.held[e.Post] = struct{}{}
-	return true
 }
 
 // complete writes the posts that are in doubt again, as they are in their events and

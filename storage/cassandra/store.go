@@ -49,6 +49,8 @@ const (
 	stepFollower              // the follower is written, the edge is not
 	stepUnedged               // the edge has ended, the follower is still there
 	stepAnnounced             // a change of the shared facts is announced
+	stepEmpty                 // a part of the outbox was looked at, and held nothing
+	stepPartition             // a partition of the outbox is read for events to relay
 )
 
 // after tells tests how far a call got.
