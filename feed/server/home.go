@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -37,7 +36,7 @@ type homeReader struct {
 	fanout    Fanout
 	tiers     *storage.TierCopy
 	clock     feed.Clock
-	log       *slog.Logger
+	log       *steady
 	metrics   *metrics
 	lagBound  time.Duration
 	cap       int
@@ -50,7 +49,7 @@ type homeReader struct {
 	degraded chan struct{}      // bounds degraded pages
 }
 
-func newHomeReader(cfg Config, m *metrics) *homeReader {
+func newHomeReader(cfg Config, log *steady, m *metrics) *homeReader {
 	return &homeReader{
 		posts:     cfg.Posts,
 		graph:     cfg.Graph,
@@ -58,7 +57,7 @@ func newHomeReader(cfg Config, m *metrics) *homeReader {
 		fanout:    cfg.Fanout,
 		tiers:     cfg.Tiers,
 		clock:     cfg.Clock,
-		log:       cfg.Logger,
+		log:       log,
 		metrics:   m,
 		lagBound:  cfg.LagBound,
 		cap:       cfg.TimelineCap,

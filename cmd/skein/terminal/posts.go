@@ -66,7 +66,8 @@ func typed(argument string, stdin io.Reader) (string, error) {
 }
 
 func (o *options) post(c *cobra.Command, r *feedv1.CreatePostRequest) error {
-	if r.RequestId == "" {
+	repeated := r.RequestId != ""
+	if !repeated {
 		r.RequestId = rand.Text()
 	}
 	err := o.call(c.Context(), func(ctx context.Context, s *server) error {
@@ -74,8 +75,18 @@ func (o *options) post(c *cobra.Command, r *feedv1.CreatePostRequest) error {
 		if err != nil {
 			return err
 		}
+		said := "posted %d\n"
+		if repeated { // then the answer is the first one's, of a post that may be gone
+			found, err := s.posts.BatchGetPosts(ctx, &feedv1.BatchGetPostsRequest{Ids: []int64{post.GetId()}})
+			if err != nil {
+				return err
+			}
+			if len(found.GetPosts()) == 0 {
+				said = "posted %d before with this request id, and deleted since: nobody sees it\n"
+			}
+		}
 		return o.answer(c, post, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "posted %d\n", post.GetId())
+			_, err := fmt.Fprintf(w, said, post.GetId())
 			return err
 		})
 	})
