@@ -57,9 +57,10 @@ type API interface {
 }
 
 // New makes the gRPC server with the API, health (NOT_SERVING until resumed)
-// and reflection on it. Interceptors, from the outside in: metrics see the
-// codes that clients see; errors become codes; then the limit, whose refusal is
-// an error like others.
+// and reflection on it. First the bound of requests that are coming in, whose refusals
+// no metric counts. Interceptors, from the outside in: metrics see the codes that
+// clients see; errors become codes; then the limit, whose refusal is an error like
+// others.
 func New(config Config, api API, registry prometheus.Registerer, log *slog.Logger) (*grpc.Server, *health.Server) {
 	metrics := grpcprometheus.NewServerMetrics(grpcprometheus.WithServerHandlingTimeHistogram())
 	registry.MustRegister(metrics)
