@@ -398,6 +398,46 @@ func TestFollowsInDoubtAreUndone(t *testing.T) {
 	}
 }
 
+// A follow that neither the graph nor the run knows, and that the look before the load
+// did not meet, is named beside the violations that come of it.
+func TestFollowsLeftBehindAreNamed(t *testing.T) {
+	t.Parallel()
+	f := &fake{}
+	cfg := small(f.serve(t))
+	var left atomic.Int64
+	cfg.Progress = stages{begin: func(name string) {
+		if name != "warm" {
+			return
+		}
+		// Of the celebrities, who post all the time, somebody is not followed by all.
+		popular := map[int64]int{}
+		for edge := range f.following() {
+			popular[edge[1]]++
+		}
+		for author, followers := range popular {
+			if followers < cfg.Users/4 {
+				continue
+			}
+			for viewer := int64(1); viewer <= int64(cfg.Users); viewer++ {
+				if viewer != author && !f.following()[[2]int64{viewer, author}] {
+					f.edge(viewer, author, true)
+					left.Add(1)
+				}
+			}
+		}
+	}}
+	rep, err := Run(t.Context(), cfg)
+	if left.Load() == 0 {
+		t.Fatal("no follow was left behind")
+	}
+	if !errors.Is(err, ErrViolated) {
+		t.Fatalf("error %v, want ErrViolated: the oracle knows no better", err)
+	}
+	if notes := strings.Join(rep.Notes, "\n"); !strings.Contains(notes, "MAY BE THE DATA'S") || !strings.Contains(notes, "other follows than the graph's") {
+		t.Errorf("the notes are %q", notes)
+	}
+}
+
 // A target that nobody listens at is told at once, in words; one that listens and
 // says nothing is told apart from it.
 func TestNoServer(t *testing.T) {

@@ -103,6 +103,13 @@ func (h *History) AllChanged() (all []Edge) {
 	return all
 }
 
+// Acted reports whether an act on the edge was announced.
+func (h *History) Acted(viewer, author uint32) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return slices.ContainsFunc(h.mu.edges[viewer], func(e edge) bool { return e.author == author })
+}
+
 // The rest is called with mu held.
 
 func (h *History) followedAtFirst(viewer, author uint32) bool {

@@ -26,7 +26,7 @@ const (
 	// 10,000 follows, the largest that is legal. A request takes memory before anybody
 	// can refuse it.
 	maxMessage = 256 << 10
-	// readWithin is how long a request may take to come in.
+	// readWithin is how long a request may take to come in while others are kept out.
 	readWithin = 10 * time.Second
 	// maxStreams bounds the calls of one connection that are read at once.
 	maxStreams = 250
@@ -44,7 +44,8 @@ type Config struct {
 	// MaxInFlight bounds the calls of the API in work at once, and as many whose
 	// requests are still coming in; at least 1.
 	MaxInFlight int
-	// ReadWithin is how long a request may take to come in: 10 s by default.
+	// ReadWithin is how long a request may take to come in while others are kept out:
+	// 10 s by default.
 	ReadWithin time.Duration
 	// NoReflection leaves clients that ask what the API is without an answer.
 	NoReflection bool
@@ -57,16 +58,17 @@ type API interface {
 }
 
 // New makes the gRPC server with the API, health (NOT_SERVING until resumed)
-// and reflection on it. Interceptors, from the outside in: metrics see the
-// codes that clients see; errors become codes; then the limit, whose refusal is
-// an error like others.
+// and reflection on it. First the bound of requests that are coming in, whose refusals
+// no metric counts. Interceptors, from the outside in: metrics see the codes that
+// clients see; errors become codes; then the limit, whose refusal is an error like
+// others.
 func New(config Config, api API, registry prometheus.Registerer, log *slog.Logger) (*grpc.Server, *health.Server) {
 	metrics := grpcprometheus.NewServerMetrics(grpcprometheus.WithServerHandlingTimeHistogram())
 	registry.MustRegister(metrics)
 	inFlight, streams := newLimit(config.MaxInFlight), newLimit(max(1, config.MaxInFlight/streamShare))
-	coming := unread{newLimit(config.MaxInFlight), cmp.Or(config.ReadWithin, readWithin)}
+	unread := newUnread(config.MaxInFlight, cmp.Or(config.ReadWithin, readWithin))
 	rpc := grpc.NewServer(
-		grpc.InTapHandle(coming.tap),
+		grpc.InTapHandle(unread.tap),
 		grpc.ForceServerCodecV2(server.Codec()),
 		// Stop returns when nothing uses the engines any more.
 		grpc.WaitForHandlers(true),
