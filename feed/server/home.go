@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"skein/feed"
-	feedv1 "skein/proto/feed/v1"
 	"skein/storage"
 	"skein/timeline"
 )
@@ -73,7 +72,7 @@ func (h *homeReader) close() { h.recent.close() }
 
 // homePage is a page, or as much of it as could be made.
 type homePage struct {
-	posts   []*feedv1.Post    // shared with other pages
+	posts   []*shownPost      // shared with other pages
 	origins []timeline.Origin // parallel to posts
 	// next: the page that follows begins below it; 0 when there is none.
 	next     feed.PostID

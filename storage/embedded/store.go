@@ -35,6 +35,7 @@ type Store struct {
 	leases   leases
 	nextUser nextUser
 	known    known
+	latest   latest
 	users    stripes // by user: its row and its follow set
 	posts    stripes // by post: its deletion
 	shared   sync.Mutex
@@ -147,7 +148,7 @@ func openPebble(dir string, po *pebble.Options) (db *pebble.DB, err error) {
 
 // load reads what the store keeps in memory and completes what a crash left.
 func (s *Store) load() error {
-	for _, step := range []func() error{s.loadMeta, s.completeEvents, s.loadLeases, s.loadNextUser, s.loadKnown} {
+	for _, step := range []func() error{s.loadMeta, s.completeEvents, s.loadLatest, s.loadLeases, s.loadNextUser, s.loadKnown} {
 		if err := step(); err != nil {
 			return err
 		}
