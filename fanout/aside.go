@@ -2,7 +2,6 @@ package fanout
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -25,7 +24,7 @@ const (
 
 // putAside moves a record that cannot be handled out of the way, with its reason
 // (F5). Storage tells whose post it is, so that readers can pull it.
-func (f *Fanout) putAside(ctx context.Context, topic string, r eventlog.Record, reason error) error {
+func (f *Fanout) putAside(ctx context.Context, topic string, r eventlog.Record, reason error, later later) error {
 	var author feed.UserID
 	if r.Post.Valid() {
 		posts, err := f.cfg.Posts.GetPosts(ctx, []feed.PostID{r.Post})
@@ -36,11 +35,8 @@ func (f *Fanout) putAside(ctx context.Context, topic string, r eventlog.Record, 
 			author = posts[0].Author
 		}
 	}
-	if err := f.cfg.Log.Append(ctx, topicAside, asideRecord(topic, r, author, reason)); err != nil {
-		return fmt.Errorf("set an event aside: %w", err)
-	}
-	f.metrics.aside.Inc()
-	f.cfg.Logger.Error("an event was set aside; its post is pulled until it is replayed",
+	later.add(topicAside, asideRecord(topic, r, author, reason))
+	f.cfg.Logger.Error("an event is set aside; its post is pulled until it is replayed",
 		"lane", topic, "post", r.Post, "offset", r.Offset, "err", reason)
 	return nil
 }

@@ -68,7 +68,7 @@ type chunk struct {
 
 // chunkRecord is keyed by post and chunk, so that the chunks of one post spread
 // over all workers.
-func chunkRecord(c chunk, low feed.PostID) eventlog.Record {
+func chunkRecord(c chunk) eventlog.Record {
 	key := binary.BigEndian.AppendUint64(nil, uint64(c.Post))
 	return eventlog.Record{
 		Key: binary.BigEndian.AppendUint64(key, c.hashes.First),
@@ -77,7 +77,6 @@ func chunkRecord(c chunk, low feed.PostID) eventlog.Record {
 			FirstHash: c.hashes.First, LastHash: c.hashes.Last,
 		}),
 		Post: c.Post,
-		Low:  low,
 	}
 }
 
@@ -108,12 +107,12 @@ type parked struct {
 // tells the top of its shards.
 func shardKey(shard int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(shard)) }
 
-func parkedRecord(p parked, low feed.PostID) eventlog.Record {
+func parkedRecord(p parked) eventlog.Record {
 	m := &eventv1.Parked{PostId: int64(p.post), Shard: int32(p.shard), ViewerIds: make([]int64, len(p.viewers))}
 	for i, v := range p.viewers {
 		m.ViewerIds[i] = int64(v)
 	}
-	return eventlog.Record{Key: shardKey(p.shard), Value: encode(m), Post: p.post, Low: low}
+	return eventlog.Record{Key: shardKey(p.shard), Value: encode(m), Post: p.post}
 }
 
 func decodeParked(r eventlog.Record) (parked, error) {

@@ -60,15 +60,16 @@ func (f *Fanout) consumePartition(ctx context.Context, l lane, p eventlog.Partit
 func (f *Fanout) handle(ctx context.Context, l lane, records []eventlog.Record) bool {
 	for pause := newPause(); ; pause.wait(ctx) {
 		mark := f.cfg.Timelines.Mark()
-		err := f.attempt(l, records)
+		later, err := f.attempt(l, records)
 		if err != nil && !retryable(err) {
-			err = f.handleEach(l, records)
+			later, err = f.handleEach(l, records)
 		}
 		if err == nil {
-			if err = f.cfg.Timelines.Barrier(f.working, mark); err == nil {
+			if err = f.cfg.Timelines.Barrier(f.working, mark); err != nil {
+				f.awaitTimelines(ctx)
+			} else if err = f.append(later); err == nil {
 				return true
 			}
-			f.awaitTimelines(ctx)
 		}
 		f.metrics.retries.WithLabelValues(laneNames[l.topic]).Inc()
 		if ctx.Err() != nil || f.working.Err() != nil {
@@ -80,9 +81,8 @@ func (f *Fanout) handle(ctx context.Context, l lane, records []eventlog.Record) 
 }
 
 // awaitTimelines waits until a barrier succeeds, or the context ends. The batch must
-// be repeated all the same, since what it delivered may be lost; but to repeat it while
-// the timelines are away would append its chunks and parked deliveries to the log each
-// time (F2, F4).
+// be repeated all the same, since what it delivered may be lost; but not over and over
+// while the timelines are away.
 func (f *Fanout) awaitTimelines(ctx context.Context) {
 	for pause := newPause(); ctx.Err() == nil && f.working.Err() == nil; pause.wait(ctx) {
 		if f.cfg.Timelines.Barrier(f.working, f.cfg.Timelines.Mark()) == nil {
@@ -92,29 +92,35 @@ func (f *Fanout) awaitTimelines(ctx context.Context) {
 }
 
 // handleEach finds the record that makes its batch fail, and sets it aside (F5).
-func (f *Fanout) handleEach(l lane, records []eventlog.Record) error {
+func (f *Fanout) handleEach(l lane, records []eventlog.Record) (later, error) {
+	all := later{}
 	for i, r := range records {
-		err := f.attempt(l, records[i:i+1])
+		of, err := f.attempt(l, records[i:i+1])
 		if err != nil && !retryable(err) {
-			err = f.putAside(f.working, l.topic, r, err)
+			of = later{} // all of it will be done by a replay
+			err = f.putAside(f.working, l.topic, r, err, of)
 		}
 		if err != nil {
-			return err
+			return nil, err
+		}
+		for topic, records := range of {
+			all.add(topic, records...)
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // attempt handles records once. A panic is an error like another, since a record
 // that panics would otherwise take the process down at each start.
-func (f *Fanout) attempt(l lane, records []eventlog.Record) (err error) {
+func (f *Fanout) attempt(l lane, records []eventlog.Record) (_ later, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			f.cfg.Logger.Error("a worker panicked", "lane", l.topic, "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return l.handle(f.working, records)
+	left := later{}
+	return left, l.handle(f.working, records, left)
 }
 
 // beginLife distrusts every stored timeline, as the log has lost records, and

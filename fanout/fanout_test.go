@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -304,29 +305,46 @@ func TestAPanicIsSetAside(t *testing.T) {
 
 // The failure table, "timelines", F1, F2 and F4: while no barrier succeeds nothing is
 // committed, and what waits in the log does not grow by itself; once one does, the batch
-// is done again.
+// is done again. So also where a barrier succeeds for those who delivered nothing.
 func TestTimelinesAway(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	viewers := r.followers(author, 3_000)
-	r.timelines.away.Store(true)
-	r.timelines.fail(0)
-	f, _ := r.start()
-	id := r.post(author)
-	f.Wake()
-	tried := r.timelines.barriers.Load()
-	r.eventually("many barriers fail", func() bool { return r.timelines.barriers.Load() > tried+20 })
-	if n := len(r.log.records("chunks-large")) + len(r.log.records("parked")); n > 2 {
-		t.Errorf("meanwhile %d records of one post were appended to the log", n)
-	}
-	if pending, err := r.log.Pending(t.Context(), "fanout", "posts"); err != nil || !slices.ContainsFunc(pending, func(p eventlog.Pending) bool { return p.Count == 1 }) {
-		t.Errorf("the post was committed before the timelines had it: %v (%v)", pending, err)
-	}
-	r.timelines.fail()
-	r.timelines.away.Store(false)
-	r.eventually("it is delivered", func() bool { return r.missing(id, viewers) == 0 && topOf(f, 0) > id })
-	if r.timelines.repeats.Load() == 0 {
-		t.Error("what was delivered before the barrier was not done again")
+	for name, failing := range map[string]func(*testTimelines) *atomic.Bool{
+		"away":    func(s *testTimelines) *atomic.Bool { return &s.away },
+		"deposed": func(s *testTimelines) *atomic.Bool { return &s.deposed },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.timelines.shards = 2
+			viewers := r.followers(author, 3_000)
+			few := r.followers(author+1, 10)
+			failing(r.timelines).Store(true)
+			r.timelines.fail(0)
+			many, id := r.post(author), r.post(author+1)
+			f, _ := r.start()
+			tried := r.timelines.barriers.Load()
+			r.eventually("many barriers fail", func() bool { return r.timelines.barriers.Load() > tried+20 })
+			chunks, parked := r.log.records("chunks-large"), r.log.records("parked")
+			if len(chunks) > 1 || len(parked) > 0 { // nothing need be delivered before a chunk is cut
+				t.Errorf("meanwhile %d chunks of one post were appended to the log, and %d parked deliveries", len(chunks), len(parked))
+			}
+			if pending, err := r.log.Pending(t.Context(), "fanout", "posts"); err != nil || !slices.ContainsFunc(pending, func(p eventlog.Pending) bool { return p.Count > 0 }) {
+				t.Errorf("the posts were committed before the timelines had them: %v (%v)", pending, err)
+			}
+			failing(r.timelines).Store(false)
+			r.eventually("all is delivered or parked", func() bool { return len(r.log.records("parked")) >= 2 })
+			if r.timelines.repeats.Load() == 0 {
+				t.Error("what was delivered before the barrier was not done again")
+			}
+			r.timelines.fail()
+			r.eventually("all is delivered", func() bool {
+				return r.missing(many, viewers)+r.missing(id, few) == 0 && topOf(f, 0) > max(many, id)
+			})
+			chunks, parked = r.log.records("chunks-large"), r.log.records("parked")
+			if len(chunks) != 1 || len(parked) != 2 {
+				t.Errorf("%d chunks and %d parked deliveries of two posts were appended to the log", len(chunks), len(parked))
+			}
+		})
 	}
 }
 

@@ -59,10 +59,11 @@ type lane struct {
 	topic string
 	// batch is how many records are handled, and repeated, together.
 	batch int
-	// handle does the work of records. It is idempotent. An error says that
-	// the batch must be handled again; a record that cannot be handled is set
-	// aside by handle itself.
-	handle func(ctx context.Context, records []eventlog.Record) error
+	// handle does the work of records, and leaves in later what the log must
+	// have before that is done. It is idempotent. An error says that the batch
+	// must be handled again; a record that cannot be handled is set aside by
+	// handle itself.
+	handle func(ctx context.Context, records []eventlog.Record, later later) error
 }
 
 func (f *Fanout) lanes() []lane {

@@ -3,7 +3,6 @@ package fanout
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 
 	"skein/fanout/eventlog"
@@ -22,14 +21,14 @@ const (
 
 // plan handles events of new posts: it delivers to few followers at once, cuts
 // many into chunks, and leaves the posts of loud authors to be pulled.
-func (f *Fanout) plan(ctx context.Context, records []eventlog.Record) error {
+func (f *Fanout) plan(ctx context.Context, records []eventlog.Record, later later) error {
 	// After the fetch: so the view is at most policy.MaxAge older than the
 	// newest post of the batch, and knows the tier of each.
 	tiers, err := f.cfg.Tiers.View(ctx)
 	if err != nil {
 		return err
 	}
-	events, err := f.decodeEvents(ctx, records)
+	events, err := f.decodeEvents(ctx, records, later)
 	if err != nil {
 		return err
 	}
@@ -38,7 +37,6 @@ func (f *Fanout) plan(ctx context.Context, records []eventlog.Record) error {
 		return err
 	}
 	var small []timeline.Delivery
-	chunks := map[string][]chunk{}
 	viewers := 0
 	for _, e := range events {
 		if tiers.History(e.Author).At(e.Post) == policy.Loud {
@@ -46,7 +44,9 @@ func (f *Fanout) plan(ctx context.Context, records []eventlog.Record) error {
 			continue
 		}
 		if topic := laneOf(counts[e.Author]); topic != "" {
-			chunks[topic] = append(chunks[topic], cut(e, counts[e.Author])...)
+			for _, c := range cut(e, counts[e.Author]) {
+				later.add(topic, chunkRecord(c))
+			}
 			continue
 		}
 		followers, err := f.listAll(ctx, e.Author)
@@ -55,16 +55,13 @@ func (f *Fanout) plan(ctx context.Context, records []eventlog.Record) error {
 		}
 		small = append(small, timeline.Delivery{Post: e.Post, Viewers: followers})
 		if viewers += len(followers); viewers >= flushViewers {
-			if err := f.deliverSmall(ctx, small); err != nil {
+			if err := f.deliverSmall(ctx, small, later); err != nil {
 				return err
 			}
 			small, viewers = small[:0], 0
 		}
 	}
-	if err := f.deliverSmall(ctx, small); err != nil {
-		return err
-	}
-	if err := f.appendChunks(ctx, chunks); err != nil {
+	if err := f.deliverSmall(ctx, small, later); err != nil {
 		return err
 	}
 	// Last, as nobody waits for it and each change is a commit.
@@ -74,8 +71,8 @@ func (f *Fanout) plan(ctx context.Context, records []eventlog.Record) error {
 	return nil
 }
 
-func (f *Fanout) deliverSmall(ctx context.Context, deliveries []timeline.Delivery) error {
-	if err := f.deliver(ctx, deliveries); err != nil {
+func (f *Fanout) deliverSmall(ctx context.Context, deliveries []timeline.Delivery, later later) error {
+	if err := f.deliver(ctx, deliveries, later); err != nil {
 		return err
 	}
 	now := f.cfg.Posts.Now()
@@ -86,12 +83,12 @@ func (f *Fanout) deliverSmall(ctx context.Context, deliveries []timeline.Deliver
 }
 
 // decodeEvents returns the events of records, and sets aside those that are none.
-func (f *Fanout) decodeEvents(ctx context.Context, records []eventlog.Record) ([]storage.Event, error) {
+func (f *Fanout) decodeEvents(ctx context.Context, records []eventlog.Record, later later) ([]storage.Event, error) {
 	events := make([]storage.Event, 0, len(records))
 	for _, r := range records {
 		e, err := decodeCreated(r)
 		if err != nil {
-			if err := f.putAside(ctx, topicPosts, r, err); err != nil {
+			if err := f.putAside(ctx, topicPosts, r, err, later); err != nil {
 				return nil, err
 			}
 			continue
@@ -155,26 +152,6 @@ func cut(e storage.Event, followers int64) []chunk {
 		chunks[i] = chunk{Event: e, hashes: ranges[j]}
 	}
 	return chunks
-}
-
-func (f *Fanout) appendChunks(ctx context.Context, chunks map[string][]chunk) error {
-	if len(chunks) == 0 {
-		return nil
-	}
-	low, err := f.progress.lowAfter(ctx, topicPosts)
-	if err != nil {
-		return err
-	}
-	for topic, list := range chunks {
-		records := make([]eventlog.Record, len(list))
-		for i, c := range list {
-			records[i] = chunkRecord(c, low)
-		}
-		if err := f.cfg.Log.Append(ctx, topic, records...); err != nil {
-			return fmt.Errorf("append chunks: %w", err)
-		}
-	}
-	return nil
 }
 
 // listAll lists the followers of an author who has few.

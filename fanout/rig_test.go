@@ -177,18 +177,24 @@ type testTimelines struct {
 	repeats  atomic.Int64
 	barriers atomic.Int64
 	away     atomic.Bool // no barrier succeeds
+	// deposed: a barrier fails if something was delivered since its mark, as in a
+	// cluster, where those masters are asked that were used.
+	deposed   atomic.Bool
+	delivered atomic.Uint64
 }
 
 func (s *testTimelines) Shards() int { return s.shards }
 
 func (s *testTimelines) Shard(viewer feed.UserID) int { return int(viewer) % s.shards }
 
+func (s *testTimelines) Mark() timeline.Mark { return timeline.Mark(s.delivered.Load()) }
+
 func (s *testTimelines) Barrier(ctx context.Context, mark timeline.Mark) error {
 	s.barriers.Add(1)
-	if s.away.Load() {
+	if s.away.Load() || s.deposed.Load() && s.Mark() != mark {
 		return feed.Unavailable("wait for the timelines", context.DeadlineExceeded)
 	}
-	return s.Store.Barrier(ctx, mark)
+	return s.Store.Barrier(ctx, s.Store.Mark())
 }
 
 func (s *testTimelines) Deliver(ctx context.Context, deliveries []timeline.Delivery) (timeline.Outcome, error) {
@@ -202,6 +208,7 @@ func (s *testTimelines) Deliver(ctx context.Context, deliveries []timeline.Deliv
 		deliveries, undelivered = s.without(*failing, deliveries)
 	}
 	outcome, err := s.Store.Deliver(ctx, deliveries)
+	s.delivered.Add(1)
 	s.repeats.Add(outcome.Repeats)
 	outcome.Undelivered = undelivered
 	return outcome, err

@@ -32,19 +32,19 @@ func (f *Fanout) chunkLane(topic string, atOnce int, rest time.Duration) *chunkL
 	return &chunkLane{Fanout: f, topic: topic, turns: make(chan struct{}, max(1, atOnce)), rest: rest}
 }
 
-func (l *chunkLane) handle(ctx context.Context, records []eventlog.Record) error {
+func (l *chunkLane) handle(ctx context.Context, records []eventlog.Record, later later) error {
 	for _, r := range records {
-		if err := l.handleRecord(ctx, r); err != nil {
+		if err := l.handleRecord(ctx, r, later); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *chunkLane) handleRecord(ctx context.Context, r eventlog.Record) error {
+func (l *chunkLane) handleRecord(ctx context.Context, r eventlog.Record, later later) error {
 	c, err := decodeChunk(r)
 	if err != nil {
-		return l.putAside(ctx, l.topic, r, err)
+		return l.putAside(ctx, l.topic, r, err, later)
 	}
 	select {
 	case l.turns <- struct{}{}:
@@ -54,7 +54,7 @@ func (l *chunkLane) handleRecord(ctx context.Context, r eventlog.Record) error {
 	}
 	defer time.Sleep(l.rest)
 	return l.eachPage(ctx, c.Author, c.hashes, func(page []feed.UserID) error {
-		return l.deliver(ctx, []timeline.Delivery{{Post: c.Post, Viewers: page}})
+		return l.deliver(ctx, []timeline.Delivery{{Post: c.Post, Viewers: page}}, later)
 	})
 }
 
@@ -73,8 +73,8 @@ func (f *Fanout) deliverWhole(ctx context.Context, post feed.PostID, viewers []f
 }
 
 // deliver writes entries, counts them, and parks what a failing shard did not
-// take.
-func (f *Fanout) deliver(ctx context.Context, deliveries []timeline.Delivery) error {
+// take: its records are done then, and the other shards go on.
+func (f *Fanout) deliver(ctx context.Context, deliveries []timeline.Delivery, later later) error {
 	if len(deliveries) == 0 {
 		return nil
 	}
@@ -83,28 +83,11 @@ func (f *Fanout) deliver(ctx context.Context, deliveries []timeline.Delivery) er
 		return err
 	}
 	f.metrics.count(outcome)
-	if len(outcome.Undelivered) == 0 {
-		return nil
-	}
-	return f.park(ctx, outcome.Undelivered)
-}
-
-// park puts deliveries into the log under their shard. Their records are done
-// then, and the other shards go on.
-func (f *Fanout) park(ctx context.Context, undelivered []timeline.Undelivered) error {
-	low, err := f.progress.lowAfter(ctx, topicBulk)
-	if err != nil {
-		return err
-	}
-	var records []eventlog.Record
-	for _, u := range undelivered {
+	for _, u := range outcome.Undelivered {
 		f.cfg.Logger.Warn("a shard of the timelines fails; its deliveries are parked", "shard", u.Shard, "err", u.Err)
 		for _, d := range u.Deliveries {
-			records = append(records, parkedRecord(parked{post: d.Post, shard: u.Shard, viewers: d.Viewers}, low))
+			later.add(topicParked, parkedRecord(parked{post: d.Post, shard: u.Shard, viewers: d.Viewers}))
 		}
-	}
-	if err := f.cfg.Log.Append(ctx, topicParked, records...); err != nil {
-		return fmt.Errorf("park deliveries: %w", err)
 	}
 	return nil
 }
@@ -113,11 +96,11 @@ var errShardFails = errors.New("the shard still fails")
 
 // deliverParked tries parked deliveries again. They are never parked twice: a
 // shard that fails holds up its partition alone, until it works.
-func (f *Fanout) deliverParked(ctx context.Context, records []eventlog.Record) error {
+func (f *Fanout) deliverParked(ctx context.Context, records []eventlog.Record, later later) error {
 	for _, r := range records {
 		err := f.deliverParkedRecord(ctx, r)
 		if errors.Is(err, errMalformed) {
-			err = f.putAside(ctx, topicParked, r, err)
+			err = f.putAside(ctx, topicParked, r, err, later)
 		}
 		if err != nil {
 			return err

@@ -155,19 +155,8 @@ func (r *run) flip(ctx context.Context, e oracle.Edge,
 	if !r.history.EdgeSent(e.Viewer, e.Author, follow) {
 		return false
 	}
-	viewer, author := int64(r.audience.ID(e.Viewer)), int64(r.audience.ID(e.Author))
-	name := callUnfollow
-	if follow {
-		name = callFollow
-	}
-	o := do(ctx, name, func(ctx context.Context) (err error) {
-		if follow {
-			_, err = r.fleet.next().graph.Follow(ctx, &feedv1.FollowRequest{ViewerId: viewer, AuthorId: author})
-		} else {
-			_, err = r.fleet.next().graph.Unfollow(ctx, &feedv1.UnfollowRequest{ViewerId: viewer, AuthorId: author})
-		}
-		return err
-	})
+	name, set := r.setFollow(e.Viewer, e.Author, follow)
+	o := do(ctx, name, set)
 	switch o {
 	case happened:
 		r.history.EdgeAcked(e.Viewer, e.Author, follow)
@@ -175,6 +164,21 @@ func (r *run) flip(ctx context.Context, e oracle.Edge,
 		r.history.EdgeRefused(e.Viewer, e.Author, follow)
 	}
 	return o == happened
+}
+
+// setFollow is the call that makes viewer follow author, or not, and its name.
+func (r *run) setFollow(viewer, author uint32, follow bool) (name string, call func(context.Context) error) {
+	v, a := int64(r.audience.ID(viewer)), int64(r.audience.ID(author))
+	if follow {
+		return callFollow, func(ctx context.Context) error {
+			_, err := r.fleet.next().graph.Follow(ctx, &feedv1.FollowRequest{ViewerId: v, AuthorId: a})
+			return err
+		}
+	}
+	return callUnfollow, func(ctx context.Context) error {
+		_, err := r.fleet.next().graph.Unfollow(ctx, &feedv1.UnfollowRequest{ViewerId: v, AuthorId: a})
+		return err
+	}
 }
 
 // hasActed asks for a scroll of the viewer soon.

@@ -46,7 +46,7 @@ func Run(ctx context.Context, cfg Config) (*report.Report, error) {
 	if err := r.importGraph(ctx); err != nil && ctx.Err() == nil {
 		return nil, err
 	}
-	if err := r.compareGraph(ctx); err != nil && ctx.Err() == nil {
+	if err := r.compareGraph(ctx, r.viewers[:min(compared, len(r.viewers))]); err != nil && ctx.Err() == nil {
 		return nil, err
 	}
 	before := r.scrape(ctx)
@@ -57,6 +57,7 @@ func Run(ctx context.Context, cfg Config) (*report.Report, error) {
 		}
 	}
 	after := r.lastKnown(r.scrape(ctx))
+	r.doubt(ctx)
 	r.restore(ctx)
 	r.notes()
 	rep := r.report(before, after)

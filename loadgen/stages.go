@@ -7,10 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
 	"skein/feed"
-	"skein/loadgen/oracle"
 	feedv1 "skein/proto/feed/v1"
 )
 
@@ -134,37 +134,30 @@ func (r *run) check(ctx context.Context) {
 	})
 }
 
-// restoreWithin bounds the restoring after an interruption.
+// restoreWithin bounds the restoring, after an interruption too.
 const restoreWithin = 5 * time.Second
 
-// restore undoes the follows and unfollows of the load, so that another run
-// finds the graph as it was. It does so after an interruption as well, but does
-// not insist.
+// restore undoes the follows and unfollows of the load, those included whose outcome
+// is unknown, so that another run finds the graph as it was. It does so after an
+// interruption as well, but does not insist: it says what it could not undo.
 func (r *run) restore(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreWithin)
 	defer cancel()
 	edges := r.history.AllChanged()
-	queue := make(chan oracle.Edge)
-	var wg sync.WaitGroup
-	for range readers {
-		wg.Go(func() {
-			for e := range queue {
-				if ctx.Err() == nil {
-					r.restoreEdge(ctx, e)
-				}
+	var left atomic.Int64
+	var g errgroup.Group
+	g.SetLimit(readers)
+	for _, e := range edges {
+		g.Go(func() error {
+			name, set := r.setFollow(e.Viewer, e.Author, !e.Follows)
+			if r.do(ctx, name, func(ctx context.Context) error { return patiently(ctx, func() error { return set(ctx) }) }) != happened {
+				left.Add(1)
 			}
+			return nil
 		})
 	}
-	for _, e := range edges {
-		queue <- e
+	_ = g.Wait() // no error
+	if n := left.Load(); n > 0 {
+		r.cfg.Progress.Note("THE SERVER HOLDS OTHER FOLLOWS THAN THE GRAPH'S: %d of the load's could not be undone; another run on this data may accuse a correct server", n)
 	}
-	close(queue)
-	wg.Wait()
-}
-
-func (r *run) restoreEdge(ctx context.Context, e oracle.Edge) {
-	lane := &r.lanes[e.Viewer]
-	lane.Lock()
-	defer lane.Unlock()
-	r.flip(ctx, e, r.do)
 }

@@ -25,7 +25,8 @@ import (
 type running struct {
 	*App
 	stop  context.CancelFunc
-	ended chan error
+	ended chan struct{}
+	err   error // of Run and Close, once ended
 }
 
 func run(t *testing.T, change func(*Config)) *running {
@@ -39,9 +40,12 @@ func run(t *testing.T, change func(*Config)) *running {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	r := &running{App: app, stop: stop, ended: make(chan error, 1)}
-	go func() { r.ended <- errors.Join(app.Run(ctx), app.Close()) }()
-	t.Cleanup(stop)
+	r := &running{App: app, stop: stop, ended: make(chan struct{})}
+	go func() {
+		defer close(r.ended)
+		r.err = errors.Join(app.Run(ctx), app.Close())
+	}()
+	t.Cleanup(func() { stop(); <-r.ended })
 	return r
 }
 
@@ -49,8 +53,8 @@ func run(t *testing.T, change func(*Config)) *running {
 func (r *running) result(t *testing.T) error {
 	t.Helper()
 	select {
-	case err := <-r.ended:
-		return err
+	case <-r.ended:
+		return r.err
 	case <-time.After(patience):
 		t.Fatal("the App did not end")
 		return nil
@@ -187,6 +191,7 @@ func TestFatal(t *testing.T) {
 	if err := app.result(t); !errors.Is(err, broken) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("after a failure for good: %v, want %v", err, broken)
 	}
+	app.bury(t)
 }
 
 func TestBuildInfo(t *testing.T) {

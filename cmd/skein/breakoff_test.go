@@ -62,14 +62,19 @@ func TestFailureWhileACallHangs(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("it waits for the call that hangs")
 	}
-	// A process would be gone by now.
 	close(hung.release)
 	<-posted
-	app.rpc.Stop()
-	app.admin.stop()
-	app.servers.Wait()
-	if err := errors.Join(app.fanout.Stop(ctx), app.engines.Close()); err != nil {
+	app.bury(t)
+}
+
+// bury ends what an App leaves running that cannot go on: its process would be gone.
+func (a *App) bury(t *testing.T) {
+	t.Helper()
+	a.rpc.Stop()
+	a.admin.stop()
+	a.servers.Wait()
+	if err := errors.Join(a.fanout.Stop(t.Context()), a.engines.Close()); err != nil {
 		t.Error(err)
 	}
-	app.api.Close()
+	a.api.Close()
 }

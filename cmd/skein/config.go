@@ -64,7 +64,7 @@ func (c *Config) settings() *pflag.FlagSet {
 	f.TextVar(&e.TimelineBytes, "timeline-bytes", e.TimelineBytes, "memory of all timelines in memory, at least 16MiB; beyond it those not read for longest go (`size`)")
 	f.DurationVar(&e.TimelineIdle, "timeline-idle", e.TimelineIdle, "how long a timeline that nobody reads is kept")
 	f.BoolVar(&e.AllowWeak, "allow-weak", e.AllowWeak, "use servers whose settings may lose acknowledged posts")
-	f.StringVar(&c.Role, "role", c.Role, "what this process does: all, api or worker; see above")
+	f.StringVar(&c.Role, "role", c.Role, "what this process does: all; where all engines are servers also api (serve and relay) or worker (plan and deliver)")
 	f.StringVar(&c.Listen, "listen", c.Listen, "`address` of the gRPC API")
 	f.StringVar(&c.MetricsListen, "metrics-listen", c.MetricsListen, "`address` of /metrics, /healthz, /readyz, /version and /debug/pprof; \"\" for none")
 	f.StringVar(&c.AddressFile, "address-file", c.AddressFile, "`file` to write, once serving, with the addresses as JSON")

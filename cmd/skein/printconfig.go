@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -33,21 +33,24 @@ func sourceOf(flag *pflag.Flag) string {
 }
 
 // printConfig writes each setting with its value and where that came from, as a
-// YAML file that --config takes. Passwords in URLs are left out.
+// YAML file that --config takes. A setting with a password is a comment there, with
+// the password left out.
 func printConfig(w io.Writer, settings *pflag.FlagSet) error {
 	var b bytes.Buffer // cannot fail; w may
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	settings.VisitAll(func(flag *pflag.Flag) {
-		// A file cannot name another.
-		comment := ""
-		if flag.Name == "config" {
-			comment = "# "
-		}
 		value := redacted(flag.Value.String())
+		comment, from := "", sourceOf(flag)
+		switch {
+		case flag.Name == "config": // a file cannot name another
+			comment = "# "
+		case value != flag.Value.String():
+			comment, from = "# ", from+"; its password is left out"
+		}
 		if flag.Name == "log-level" {
 			value = strings.ToLower(value) // as people write it
 		}
-		fmt.Fprintf(table, "%s%s: %s\t# %s\n", comment, flag.Name, strconv.Quote(value), sourceOf(flag))
+		fmt.Fprintf(table, "%s%s: %s\t# %s\n", comment, flag.Name, strconv.Quote(value), from)
 	})
 	if err := table.Flush(); err != nil {
 		return err
@@ -56,17 +59,23 @@ func printConfig(w io.Writer, settings *pflag.FlagSet) error {
 	return err
 }
 
-// redacted is a setting without the password of a URL.
+// hidden is what stands for a password.
+const hidden = "xxxxx"
+
+// passwords are the parameters of engines' URLs that hold one.
+var passwords = regexp.MustCompile(`([?&](?:password|sslpassword)=)[^&]*`)
+
+// redacted is a setting without the passwords of a URL.
 func redacted(value string) string {
-	if u, err := url.Parse(value); err == nil && u.User != nil {
-		return u.Redacted()
+	scheme, rest, ok := strings.Cut(value, "://")
+	if !ok {
+		return value
 	}
-	// Several hosts with ports are no URL to the parser.
-	if scheme, rest, ok := strings.Cut(value, "://"); ok {
-		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-			user, _, _ := strings.Cut(rest[:at], ":")
-			return scheme + "://" + user + ":xxxxx" + rest[at:]
+	// Several hosts with ports are no URL to the parser of the library.
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		if user, _, ok := strings.Cut(rest[:at], ":"); ok {
+			rest = user + ":" + hidden + rest[at:]
 		}
 	}
-	return value
+	return scheme + "://" + passwords.ReplaceAllString(rest, "${1}"+hidden)
 }

@@ -69,15 +69,23 @@ func TestPrintConfigChecks(t *testing.T) {
 
 func TestPasswordsAreNotPrinted(t *testing.T) {
 	for value, want := range map[string]string{
-		"postgres://me:secret@host/db":             "postgres://me:xxxxx@host/db",
-		"redis://host":                             "redis://host",
-		"redis-cluster://me:secret@h1:1,h2:2":      "redis-cluster://me:xxxxx@h1:1,h2:2",
-		"cassandra://me:secret@h1:1,h2:2/keyspace": "cassandra://me:xxxxx@h1:1,h2:2/keyspace",
-		"cassandra://h1:1,h2:2/keyspace":           "cassandra://h1:1,h2:2/keyspace",
-		"./skein-data":                             "./skein-data",
+		"postgres://me:secret@host/db":                    "postgres://me:xxxxx@host/db",
+		"redis://host":                                    "redis://host",
+		"redis-cluster://me:secret@h1:1,h2:2":             "redis-cluster://me:xxxxx@h1:1,h2:2",
+		"cassandra://me:secret@h1:1,h2:2/keyspace":        "cassandra://me:xxxxx@h1:1,h2:2/keyspace",
+		"cassandra://h1:1,h2:2/keyspace":                  "cassandra://h1:1,h2:2/keyspace",
+		"./skein-data":                                    "./skein-data",
+		"postgres://h/db?password=secret&sslmode=disable": "postgres://h/db?password=xxxxx&sslmode=disable",
 	} {
 		if got := redacted(value); got != want {
 			t.Errorf("%s is shown as %s, want %s", value, got, want)
 		}
+	}
+	var stdout, stderr bytes.Buffer
+	p := &program{environ: []string{"SKEIN_GRAPH=postgres://me:secret@h/db"}, stdout: &stdout, stderr: &stderr}
+	code := p.run([]string{"serve", "--print-config"})
+	line := strings.Join(strings.Fields(stdout.String()[max(0, strings.Index(stdout.String(), "graph:")-2):]), " ")
+	if want := `# graph: "postgres://me:xxxxx@h/db" # environment SKEIN_GRAPH; its password is left out`; code != exitOK || !strings.HasPrefix(line, want) {
+		t.Errorf("exit %d, %s, want %s, which no file sets; %s", code, line, want, stderr.String())
 	}
 }

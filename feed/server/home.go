@@ -3,13 +3,11 @@ package server
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
 	"skein/feed"
-	feedv1 "skein/proto/feed/v1"
 	"skein/storage"
 	"skein/timeline"
 )
@@ -36,7 +34,7 @@ type homeReader struct {
 	timelines timeline.Store
 	fanout    Fanout
 	tiers     *storage.TierCopy
-	log       *slog.Logger
+	log       *steady
 	metrics   *metrics
 	lagBound  time.Duration
 	cap       int
@@ -49,14 +47,14 @@ type homeReader struct {
 	degraded chan struct{}      // bounds degraded pages
 }
 
-func newHomeReader(cfg Config, m *metrics) *homeReader {
+func newHomeReader(cfg Config, log *steady, m *metrics) *homeReader {
 	return &homeReader{
 		posts:     cfg.Posts,
 		graph:     cfg.Graph,
 		timelines: cfg.Timelines,
 		fanout:    cfg.Fanout,
 		tiers:     cfg.Tiers,
-		log:       cfg.Logger,
+		log:       log,
 		metrics:   m,
 		lagBound:  cfg.LagBound,
 		cap:       cfg.TimelineCap,
@@ -72,7 +70,7 @@ func (h *homeReader) close() { h.recent.close() }
 
 // homePage is a page, or as much of it as could be made.
 type homePage struct {
-	posts   []*feedv1.Post    // shared with other pages
+	posts   []*shownPost      // shared with other pages
 	origins []timeline.Origin // parallel to posts
 	// next: the page that follows begins below it; 0 when there is none.
 	next     feed.PostID

@@ -4,27 +4,21 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"github.com/maypok86/otter/v2"
 
 	"skein/feed"
-	feedv1 "skein/proto/feed/v1"
 	"skein/storage"
 	"skein/timeline"
 )
 
-// maxCachedPosts bounds the post cache, in bytes of posts.
-const maxCachedPosts = 64 << 20
-
-// postBytes is about what a cached post takes besides its text and payload.
-const postBytes = 256
-
-// cachedPost is a post as it is sent; nobody changes it.
-type cachedPost struct {
-	post   *feedv1.Post
-	loaded time.Time // before storage was asked
-}
+const (
+	// maxCachedPosts bounds the post cache, in bytes of posts.
+	maxCachedPosts = 64 << 20
+	// postBytes is about what a cached post takes besides its text and payload.
+	postBytes = 128
+	// cacheBits are the bits of a place in the cache, of which there are as many as
+	// short posts fit into maxCachedPosts.
+	cacheBits = 18
+)
 
 // postCache holds posts shown a moment ago, since a post is on many pages at once.
 // A copy lives copyLife at most, and a delete that was announced takes it away
@@ -37,36 +31,54 @@ type cachedPost struct {
 // only if the edition is still that of before the load: else a delete may have been
 // applied, by way of any shard, between its load and now. Deletes of an edition
 // before the load are in storage when it is asked.
+//
+// A post has one place, which it takes from whatever is there: copies live too short
+// for a choice to pay. Fifty look-ups a page are then fifty loads that do not wait
+// for each other.
 type postCache struct {
 	posts   storage.Posts
 	deletes timeline.Store
 	clock   feed.Clock
 	metrics *metrics
-	cache   *otter.Cache[feed.PostID, cachedPost]
+	places  [1 << cacheBits]atomic.Pointer[shownPost]
 	upTo    []atomic.Uint64 // by shard
 	edition atomic.Uint64   // how often upTo was changed
 
-	// changing is held by whoever changes cache, upTo and edition, never over I/O.
-	changing sync.Mutex
+	// changing is held by whoever changes places, upTo and edition, never over I/O.
+	changing struct {
+		sync.Mutex
+		bytes int // of all posts in places
+		hand  int // the place that is emptied next to make room
+	}
 }
 
 func newPostCache(posts storage.Posts, deletes timeline.Store, clock feed.Clock, m *metrics) *postCache {
 	return &postCache{
 		posts: posts, deletes: deletes, clock: clock, metrics: m,
 		upTo: make([]atomic.Uint64, deletes.Shards()),
-		cache: otter.Must(&otter.Options[feed.PostID, cachedPost]{
-			MaximumWeight: maxCachedPosts,
-			Weigher: func(_ feed.PostID, c cachedPost) uint32 {
-				return uint32(postBytes + len(c.post.GetText()) + len(c.post.GetPayload()))
-			},
-		}),
+	}
+}
+
+// place is where a post is, if it is here.
+func (c *postCache) place(id feed.PostID) *atomic.Pointer[shownPost] {
+	const golden = 0x9e3779b97f4a7c15 // spreads ids, of which the time is in the upper bits
+	return &c.places[uint64(id)*golden>>(64-cacheBits)]
+}
+
+// put puts a post into a place, or nothing. The caller holds changing.
+func (c *postCache) put(place *atomic.Pointer[shownPost], post *shownPost) {
+	if post != nil {
+		c.changing.bytes += postBytes + len(post.field)
+	}
+	if old := place.Swap(post); old != nil {
+		c.changing.bytes -= postBytes + len(old.field)
 	}
 }
 
 // get returns the posts of candidates, nil for those that do not exist, as of the
 // position that was read with the viewer's timeline or later. It fails as a whole.
-func (c *postCache) get(ctx context.Context, candidates []timeline.Candidate, seen timeline.Position) ([]*feedv1.Post, error) {
-	found := make([]*feedv1.Post, len(candidates))
+func (c *postCache) get(ctx context.Context, candidates []timeline.Candidate, seen timeline.Position) ([]*shownPost, error) {
+	found := make([]*shownPost, len(candidates))
 	loaded := c.clock()
 	var missing []feed.PostID
 	var edition uint64
@@ -76,8 +88,8 @@ func (c *postCache) get(ctx context.Context, candidates []timeline.Candidate, se
 	}
 	for i, candidate := range candidates {
 		if usable {
-			if copied, ok := c.cache.GetIfPresent(candidate.Post); ok && loaded.Sub(copied.loaded) < copyLife {
-				found[i] = copied.post
+			if p := c.place(candidate.Post).Load(); p != nil && p.id == candidate.Post && loaded.Sub(p.loaded) < copyLife {
+				found[i] = p
 				continue
 			}
 		}
@@ -92,12 +104,15 @@ func (c *postCache) get(ctx context.Context, candidates []timeline.Candidate, se
 	if err != nil {
 		return nil, err
 	}
-	fresh := toPosts(posts)
+	fresh, err := toShown(posts, loaded)
+	if err != nil {
+		return nil, err
+	}
 	if usable {
-		c.keep(fresh, edition, loaded)
+		c.keep(fresh, edition)
 	}
 	for i := range found {
-		if found[i] == nil && len(fresh) > 0 && feed.PostID(fresh[0].GetId()) == candidates[i].Post {
+		if found[i] == nil && len(fresh) > 0 && fresh[0].id == candidates[i].Post {
 			found[i], fresh = fresh[0], fresh[1:]
 		}
 	}
@@ -123,24 +138,32 @@ func (c *postCache) advance(ctx context.Context, to timeline.Position) (edition 
 	}
 	if deletes.Known {
 		for _, id := range deletes.Posts {
-			c.cache.Invalidate(id)
+			if place := c.place(id); place.Load() != nil && place.Load().id == id {
+				c.put(place, nil)
+			}
 		}
 		c.upTo[to.Shard].Store(max(upTo, to.Deletes))
 	} else {
-		c.cache.InvalidateAll()
+		for i := range c.places {
+			c.put(&c.places[i], nil)
+		}
 		c.upTo[to.Shard].Store(to.Deletes)
 	}
 	return c.edition.Add(1), true
 }
 
-// keep puts posts into the cache that were asked for at loaded, in an edition.
-func (c *postCache) keep(posts []*feedv1.Post, edition uint64, loaded time.Time) {
+// keep puts posts into the cache that were loaded in an edition.
+func (c *postCache) keep(posts []*shownPost, edition uint64) {
 	c.changing.Lock()
 	defer c.changing.Unlock()
 	if c.edition.Load() != edition {
 		return
 	}
 	for _, p := range posts {
-		c.cache.Set(feed.PostID(p.GetId()), cachedPost{post: p, loaded: loaded})
+		c.put(c.place(p.id), p)
+	}
+	for c.changing.bytes > maxCachedPosts {
+		c.put(&c.places[c.changing.hand], nil)
+		c.changing.hand = (c.changing.hand + 1) % len(c.places)
 	}
 }

@@ -89,13 +89,16 @@ func (s *postService) BatchGetPosts(ctx context.Context, r *feedv1.BatchGetPosts
 }
 
 func toPost(p feed.Post) *feedv1.Post {
-	return &feedv1.Post{
-		Id:         int64(p.ID),
-		AuthorId:   int64(p.Author),
-		Text:       p.Text,
-		Payload:    p.Payload,
-		CreateTime: timestamppb.New(p.ID.Time()),
-	}
+	m := &feedv1.Post{CreateTime: &timestamppb.Timestamp{}}
+	fillPost(m, p)
+	return m
+}
+
+// fillPost sets all fields of m, whose CreateTime is there.
+func fillPost(m *feedv1.Post, p feed.Post) {
+	created := p.ID.Time()
+	m.Id, m.AuthorId, m.Text, m.Payload = int64(p.ID), int64(p.Author), p.Text, p.Payload
+	m.CreateTime.Seconds, m.CreateTime.Nanos = created.Unix(), int32(created.Nanosecond())
 }
 
 func toPosts(posts []feed.Post) []*feedv1.Post {

@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"bytes"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +143,26 @@ func TestCouldNotAskEndsThePage(t *testing.T) {
 	r.posts.failGets.Store(1)
 	_, err := r.GetHomeTimeline(t.Context(), &feedv1.GetHomeTimelineRequest{ViewerId: 1})
 	wantCode(t, err, codes.Unavailable)
+}
+
+// Reads and acts that meet a failing engine do not fill the log: of each kind there is
+// a line a second at most.
+func TestFailuresDoNotFillTheLog(t *testing.T) {
+	var log bytes.Buffer // the handler writes under its lock, and nobody does in the end
+	r := newRig(t, rigOptions{log: slog.NewTextHandler(&log, nil)})
+	r.users(2)
+	r.follow(1, 2)
+	r.timelines.down.Store(true)
+	began := time.Now()
+	for range 100 {
+		if !r.page(1, 50, "").GetDegraded() {
+			t.Fatal("a page is not degraded")
+		}
+	}
+	lines, most := strings.Count(log.String(), "level=WARN"), 1+int(time.Since(began)/time.Second)
+	if lines < 1 || lines > most {
+		t.Errorf("100 degraded pages made %d lines, want 1 to %d:\n%s", lines, most, log.String())
+	}
 }
 
 // The failure table, "timelines": reads are pulled from storage, whole and marked.

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -52,12 +53,13 @@ type rig struct {
 type rigOptions struct {
 	cap  int
 	grpc []grpc.ServerOption
+	log  slog.Handler // nil: nobody reads it
 }
 
 func newRig(t tb, o rigOptions) *rig {
 	t.Helper()
 	r := &rig{tb: t, clock: &testClock{now: feed.Epoch.Add(1000 * time.Hour)}}
-	log := slog.New(slog.DiscardHandler)
+	log := slog.New(cmp.Or[slog.Handler](o.log, slog.DiscardHandler))
 	store, err := embedded.Open("storage", embedded.Options{FS: vfs.NewMem(), Clock: r.clock.Now, Logger: log})
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })

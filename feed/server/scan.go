@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"skein/feed"
-	feedv1 "skein/proto/feed/v1"
 	"skein/storage"
 	"skein/timeline"
 )
@@ -27,7 +26,7 @@ type scan struct {
 // page ahead of what could not be checked.
 func (s *scan) page(ctx context.Context, before feed.PostID, size int) (homePage, error) {
 	page := homePage{
-		posts: make([]*feedv1.Post, 0, size), origins: make([]timeline.Origin, 0, size), next: before,
+		posts: make([]*shownPost, 0, size), origins: make([]timeline.Origin, 0, size), next: before,
 	}
 	for budget := scanBudget; len(page.posts) < size && page.next > 0 && budget > 0; {
 		candidates, floor, err := s.step(ctx, page.next, fetch(size-len(page.posts)))
@@ -64,7 +63,7 @@ func (s *scan) admit(ctx context.Context, page *homePage, candidates []timeline.
 			if len(page.posts) == size {
 				break
 			}
-			if post != nil && s.visible(feed.UserID(post.GetAuthorId())) {
+			if post != nil && s.visible(post.author) {
 				page.posts = append(page.posts, post)
 				page.origins = append(page.origins, asked[i].Origin)
 			}

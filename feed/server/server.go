@@ -111,7 +111,7 @@ type Server struct {
 	ids       *feed.IDs
 	tokens    tokens
 	home      *homeReader
-	log       *slog.Logger
+	log       *steady
 	metrics   *metrics
 }
 
@@ -126,6 +126,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("read the key of page tokens: %w", err)
 	}
 	m := newMetrics(cfg.Registerer)
+	log := &steady{Logger: cfg.Logger}
 	return &Server{
 		posts:     cfg.Posts,
 		graph:     cfg.Graph,
@@ -133,8 +134,8 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		fanout:    cfg.Fanout,
 		ids:       feed.NewIDs(cfg.Posts, cfg.Posts.Now),
 		tokens:    tokens{key: key},
-		home:      newHomeReader(cfg, m),
-		log:       cfg.Logger,
+		home:      newHomeReader(cfg, log, m),
+		log:       log,
 		metrics:   m,
 	}, nil
 }

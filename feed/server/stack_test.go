@@ -183,6 +183,9 @@ func TestStackAgainstModel(t *testing.T) {
 	if testing.Short() || t.Failed() {
 		return
 	}
+	if taken < 10_000 {
+		t.Errorf("%d steps were taken, want 10,000", taken)
+	}
 	for source := feedv1.Source_SOURCE_PUSHED; source <= feedv1.Source_SOURCE_OWN; source++ {
 		if sources[source] == 0 {
 			t.Errorf("no post was ever %v: the test does not reach what it is for", source)

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
-	"time"
 
-	"golang.org/x/time/rate"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -75,7 +73,7 @@ func Status(err error) error {
 // UnaryErrors maps errors by Status, logs those that are ours, and turns a panic
 // into one.
 func UnaryErrors(log *slog.Logger) grpc.UnaryServerInterceptor {
-	calls := &callLog{Logger: log, unavailable: rate.Sometimes{Interval: unavailableEvery}}
+	calls := &callLog{steady{Logger: log}}
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (_ any, err error) {
 		defer func() { err = calls.settle(ctx, info.FullMethod, recover(), err) }()
 		return handler(ctx, req)
@@ -84,7 +82,7 @@ func UnaryErrors(log *slog.Logger) grpc.UnaryServerInterceptor {
 
 // StreamErrors does the same for streams.
 func StreamErrors(log *slog.Logger) grpc.StreamServerInterceptor {
-	calls := &callLog{Logger: log, unavailable: rate.Sometimes{Interval: unavailableEvery}}
+	calls := &callLog{steady{Logger: log}}
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 		defer func() { err = calls.settle(stream.Context(), info.FullMethod, recover(), err) }()
 		return handler(srv, strictStream{stream})
@@ -92,13 +90,7 @@ func StreamErrors(log *slog.Logger) grpc.StreamServerInterceptor {
 }
 
 // callLog logs the calls that failed by our fault.
-type callLog struct {
-	*slog.Logger
-	// unavailable keeps a failing engine from filling the log with its calls.
-	unavailable rate.Sometimes
-}
-
-const unavailableEvery = time.Second
+type callLog struct{ steady }
 
 func (log *callLog) settle(ctx context.Context, method string, panicked any, err error) error {
 	if panicked != nil {
@@ -116,9 +108,7 @@ func (log *callLog) settle(ctx context.Context, method string, panicked any, err
 	case codes.Internal, codes.Unknown:
 		log.Error("a call failed", "method", method, "err", err)
 	case codes.Unavailable:
-		log.unavailable.Do(func() {
-			log.Warn("calls find an engine unavailable", "method", method, "err", err)
-		})
+		log.Warn("calls find an engine unavailable", "method", method, "err", err)
 	}
 	return st
 }

@@ -36,14 +36,21 @@ func (s *timelineService) GetHomeTimeline(ctx context.Context, r *feedv1.GetHome
 		return nil, err
 	}
 	s.metrics.homeReads.Inc()
-	out := &feedv1.GetHomeTimelineResponse{Posts: page.posts, Degraded: page.degraded}
+	out := &feedv1.GetHomeTimelineResponse{Degraded: page.degraded}
+	setPosts(out, page.posts)
 	if page.next > 0 {
 		out.NextPageToken = s.tokens.make(homeToken, viewer, uint64(page.next))
 	}
+	var counts [len(sources)]int
 	for _, origin := range page.origins {
-		s.metrics.entries[origin].Inc()
+		counts[origin]++
 		if r.GetExplain() {
 			out.Sources = append(out.Sources, sources[origin])
+		}
+	}
+	for origin, n := range counts {
+		if n > 0 {
+			s.metrics.entries[origin].Add(float64(n))
 		}
 	}
 	return out, nil

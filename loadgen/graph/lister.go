@@ -77,6 +77,9 @@ func (l *lister) next() (line []byte, cut bool, err error) {
 		line = bytes.TrimRight(line, blanks+"\r\n")
 	}
 	for err == bufio.ErrBufferFull {
+		if !l.options.SkipBad {
+			return line, cut, nil // the end of it does not matter any more
+		}
 		_, err = l.in.ReadSlice('\n')
 	}
 	if err == io.EOF && !atEnd {

@@ -87,18 +87,27 @@ func (h *History) Changed(viewer uint32) (e Edge, ok bool) {
 	return Edge{}, false
 }
 
-// AllChanged returns every edge that Changed could, in no order.
+// AllChanged returns, in no order, every edge that differs from the graph, or may, as
+// an act on it has no known outcome: then as if it did.
 func (h *History) AllChanged() (all []Edge) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	for viewer, edges := range h.mu.edges {
 		for _, e := range edges {
-			if e.state <= yes && (e.state == yes) != h.followedAtFirst(viewer, e.author) {
-				all = append(all, Edge{Viewer: viewer, Author: e.author, Follows: e.state == yes})
+			first := h.followedAtFirst(viewer, e.author)
+			if e.state > yes || (e.state == yes) != first {
+				all = append(all, Edge{Viewer: viewer, Author: e.author, Follows: !first})
 			}
 		}
 	}
 	return all
+}
+
+// Acted reports whether an act on the edge was announced.
+func (h *History) Acted(viewer, author uint32) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return slices.ContainsFunc(h.mu.edges[viewer], func(e edge) bool { return e.author == author })
 }
 
 // The rest is called with mu held.

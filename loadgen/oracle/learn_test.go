@@ -125,8 +125,8 @@ func TestWhatOneReadShowsBindsLater(t *testing.T) {
 	}
 }
 
-// An edge whose act has no outcome is left alone; one that is known can be
-// found and changed back.
+// An edge whose act has no outcome is left alone until all are put back; one that is
+// known can be found and changed back.
 func TestEdges(t *testing.T) {
 	w := newWorld()
 	w.edge(t, viewer, friend, false, false)
@@ -135,6 +135,9 @@ func TestEdges(t *testing.T) {
 	}
 	if _, ok := w.Changed(viewer); ok {
 		t.Error("an edge in doubt counts as changed")
+	}
+	if all := w.AllChanged(); len(all) != 1 || all[0] != (Edge{Viewer: viewer, Author: friend, Follows: false}) {
+		t.Errorf("to put back: %+v", all)
 	}
 	w.EdgeRefused(viewer, friend, false)
 	if _, ok := w.Changed(viewer); ok {

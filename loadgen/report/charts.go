@@ -51,15 +51,15 @@ func (r *Report) callsFigure() figure {
 	for _, l := range r.Series.Calls {
 		switch l.Name {
 		case "GetHomeTimeline":
-			f.line(0, "reads", false, points(l.Points))
+			f.line(0, "reads", false, r.Series.points(l.Points))
 		case "CreatePost":
-			f.line(1, "posts", false, points(l.Points))
+			f.line(1, "posts", false, r.Series.points(l.Points))
 		default:
 			others = others.plus(l)
 		}
 	}
 	if len(others.Points) > 0 {
-		f.line(2, "follows, unfollows, deletes", false, points(others.Points))
+		f.line(2, "follows, unfollows, deletes", false, r.Series.points(others.Points))
 	}
 	return f.missing("not measured: no call was answered")
 }
@@ -85,7 +85,7 @@ func (r *Report) deliveriesFigure() figure {
 	if r.Series == nil {
 		return f
 	}
-	f.line(0, "deliveries", false, points(r.Series.Deliveries))
+	f.line(0, "deliveries", false, r.Series.points(r.Series.Deliveries))
 	return f.missing(noMetrics)
 }
 
@@ -104,7 +104,7 @@ func (r *Report) backlogFigure() figure {
 		if l.idle() {
 			idle = append(idle, l.Name)
 		} else {
-			f.line(laneRank(l.Name), l.Name, false, points(l.Points))
+			f.line(laneRank(l.Name), l.Name, false, r.Series.points(l.Points))
 		}
 	}
 	if len(idle) > 0 {

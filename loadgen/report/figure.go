@@ -83,15 +83,21 @@ func (r *Report) overTime(title, note, quantity string) figure {
 	return f
 }
 
-// end of the time that is known, in seconds.
+// end of what there is to show over time, in seconds: of the load, or of the backlog
+// that it left. The looks go on until the last page is checked.
 func (s *Series) end() float64 {
 	if s == nil {
 		return 0
 	}
 	end := 0.0
-	for _, lines := range [][]Line{s.Calls, s.Backlog} {
-		for _, l := range lines {
-			for _, p := range l.Points {
+	for _, l := range s.Calls {
+		for _, p := range l.Points {
+			end = max(end, p.At+s.Step/2) // a point is the middle of its step
+		}
+	}
+	for _, l := range s.Backlog {
+		for _, p := range l.Points {
+			if p.Value != nil && *p.Value != 0 {
 				end = max(end, p.At)
 			}
 		}
@@ -107,10 +113,14 @@ func value(v *float64) float64 {
 	return *v
 }
 
-func points(of []Point) []chart.Point {
-	list := make([]chart.Point, len(of))
-	for i, p := range of {
-		list[i] = chart.Point{X: p.At, Y: value(p.Value)}
+// points of a line, up to the end.
+func (s *Series) points(of []Point) []chart.Point {
+	var list []chart.Point
+	end := s.end()
+	for _, p := range of {
+		if p.At <= end {
+			list = append(list, chart.Point{X: p.At, Y: value(p.Value)})
+		}
 	}
 	return list
 }

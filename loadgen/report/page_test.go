@@ -139,6 +139,27 @@ func TestChartsHaveGaps(t *testing.T) {
 }
 
 // A report may come from anywhere: what it names is text.
+// The looks at the servers go on while pages are checked. What is shown ends with the
+// load, or with the backlog that it left.
+func TestChartsEndWithTheLoad(t *testing.T) {
+	for left, want := range map[float64]float64{0: 4, 3: 6.5} {
+		r := sampleWithSeries()
+		looks := r.Series.Backlog[1].Points
+		looks = append(looks, Point{At: 6.5, Value: new(left)}, Point{At: 60, Value: new(0.0)})
+		r.Series.Backlog[1].Points, r.Series.Deliveries = looks, looks
+		for _, f := range []figure{r.backlogFigure(), r.deliveriesFigure(), r.callsFigure()} {
+			if end := f.chart.X.Max; end != want {
+				t.Errorf("%s: with %v left after the load the axis ends at %v, want %v", f.Title, left, end, want)
+			}
+			for _, l := range f.chart.Lines {
+				if last := l.Points[len(l.Points)-1].X; last > want {
+					t.Errorf("%s: with %v left after the load there is a point at %v", f.Title, left, last)
+				}
+			}
+		}
+	}
+}
+
 func TestPageEscapes(t *testing.T) {
 	const hostile = `</style><script>alert("1")</script>`
 	r := sampleWithSeries()

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"time"
 
@@ -283,5 +284,35 @@ func (s *Store) checkSchema(ctx context.Context) error {
 	if err != nil {
 		return explain(s.settings, err)
 	}
-	return compareSchema(found, newestVersion())
+	if err := compareSchema(found, newestVersion()); err != nil {
+		return err
+	}
+	return s.checkWhole(ctx)
+}
+
+// creates finds what a migration makes. No later one removes any of it.
+var creates = regexp.MustCompile(`^CREATE TABLE IF NOT EXISTS (\w+)`)
+
+// checkWhole looks for all tables that the migrations make: a version that is noted
+// does not prove that a restore came to its end, or that nobody removed one since.
+func (s *Store) checkWhole(ctx context.Context) error {
+	there := map[string]bool{}
+	var table string
+	tables := s.read(ctx, `SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?`, s.settings.keyspace).Consistency(gocql.One)
+	if err := each(tables, []any{&table}, func() { there[table] = true }); err != nil {
+		return explain(s.settings, err)
+	}
+	var missing []string
+	for _, file := range files() {
+		for _, statement := range file.statements {
+			if made := creates.FindStringSubmatch(statement); made != nil && !there[made[1]] {
+				missing = append(missing, made[1])
+			}
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%s: the schema is not whole, it lacks %s (restore the keyspace from a snapshot; or name an empty one and run: skein migrate)",
+			engine, strings.Join(missing, ", "))
+	}
+	return nil
 }

@@ -28,7 +28,11 @@ func (s *Store) Newest(ctx context.Context, ranges []storage.Range, limit int) (
 	if limit <= 0 || len(ranges) == 0 {
 		return nil, nil
 	}
-	top, err := s.newest(storage.Disjoint(ranges), limit)
+	ranges = slices.DeleteFunc(storage.Disjoint(ranges), func(r storage.Range) bool { return s.latest.none(r.Author, r.First) })
+	if len(ranges) == 0 {
+		return nil, nil
+	}
+	top, err := s.newest(ranges, limit)
 	if err != nil {
 		return nil, translate(doing, err)
 	}

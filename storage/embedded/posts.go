@@ -43,6 +43,7 @@ func (s *Store) create(post feed.Post, key *requestRow) (feed.Post, error) {
 	if s.late(post.ID) {
 		return feed.Post{}, s.takeBack(post.ID, key)
 	}
+	s.latest.raise(post.Author, post.ID)
 	b = s.batch()
 	showPost(b, post)
 	if err := s.commit(b, pebble.NoSync); err != nil {

@@ -35,6 +35,7 @@ type Store struct {
 	leases   leases
 	nextUser nextUser
 	known    known
+	latest   latest
 	users    stripes // by user: its row and its follow set
 	posts    stripes // by post: its deletion
 	shared   sync.Mutex
@@ -147,7 +148,7 @@ func openPebble(dir string, po *pebble.Options) (db *pebble.DB, err error) {
 
 // load reads what the store keeps in memory and completes what a crash left.
 func (s *Store) load() error {
-	for _, step := range []func() error{s.loadMeta, s.completeEvents, s.loadLeases, s.loadNextUser, s.loadKnown} {
+	for _, step := range []func() error{s.loadMeta, s.completeEvents, s.loadLatest, s.loadLeases, s.loadNextUser, s.loadKnown} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -196,10 +197,10 @@ func (s *Store) enter(ctx context.Context, doing string) error {
 
 func (s *Store) leave() { s.calls.Done() }
 
-// millis is now in storage's unit of time, 0 before feed.Epoch.
 // Now implements storage.Posts. There is no clock but this process's.
 func (s *Store) Now() time.Time { return s.clock() }
 
+// millis is now in storage's unit of time, 0 before feed.Epoch.
 func (s *Store) millis() int64 { return max(0, s.clock().Sub(feed.Epoch).Milliseconds()) }
 
 func timeOf(millis uint64) time.Time {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -103,5 +104,37 @@ func (s *Store) checkSchema(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return compareSchema(found, int64(len(names)))
+	if err := compareSchema(found, int64(len(names))); err != nil {
+		return err
+	}
+	return s.checkWhole(ctx, names)
+}
+
+// creates finds what a migration makes. No later one removes any of it.
+var creates = regexp.MustCompile(`(?m)^CREATE (?:OR REPLACE |UNIQUE )?(?:TABLE|INDEX|SEQUENCE|FUNCTION) (\w+)`)
+
+// checkWhole looks for all that the migrations make: a version that is noted does not
+// prove that a restore came to its end, or that nobody removed a table since.
+func (s *Store) checkWhole(ctx context.Context, files []string) error {
+	var objects []string
+	for _, file := range files {
+		text, err := migrations.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		for _, made := range creates.FindAllSubmatch(text, -1) {
+			objects = append(objects, string(made[1]))
+		}
+	}
+	var missing string
+	err := s.pool.QueryRow(ctx, `SELECT coalesce(string_agg(DISTINCT name, ', '), '') FROM unnest($1::text[]) AS name
+		WHERE to_regclass(name) IS NULL AND NOT EXISTS (SELECT FROM pg_proc WHERE proname = name AND pg_function_is_visible(oid))`,
+		objects).Scan(&missing)
+	if err != nil {
+		return explain(s.pool.Config().ConnConfig, err)
+	}
+	if missing != "" {
+		return fmt.Errorf("PostgreSQL: the schema is not whole, it lacks %s (restore the database from a backup; or name an empty one and run: skein migrate)", missing)
+	}
+	return nil
 }

@@ -59,6 +59,21 @@ func TestMigrate_SaysWhatToDo(t *testing.T) {
 	must(t, postgres.Migrate(bg, url))
 }
 
+// A database whose schema has a version and not all that belongs to it is refused,
+// with what is missing.
+func TestOpen_HalfASchema(t *testing.T) {
+	for _, c := range []struct{ drop, lacks string }{
+		{"TABLE posts", "posts, posts_by_author ("},
+		{"INDEX followers", "followers ("},
+		{"SEQUENCE user_ids", "user_ids ("},
+		{"FUNCTION oldest_event", "oldest_event ("},
+	} {
+		url := database(t)
+		must(t, execute(url, "DROP "+c.drop))
+		wantOneLine(t, openFails(t, url, postgres.Options{}), "not whole, it lacks "+c.lacks, "run: skein migrate")
+	}
+}
+
 func TestMigrate_RefusesANewerSchema(t *testing.T) {
 	url := database(t)
 	must(t, execute(url, `INSERT INTO skein_schema (version_id, is_applied) VALUES (99, true)`))

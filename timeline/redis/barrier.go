@@ -172,7 +172,7 @@ func (s *Store) proveOne(ctx context.Context, n *node, begun time.Time) error {
 		switch {
 		case now.stamp != before.stamp:
 			return errOtherServer
-		case s.cluster && now.attached != following.healthy && !v.begun.After(begun):
+		case s.cluster && (now.attached != following.healthy || now.inStep < following.healthy) && !v.begun.After(begun):
 			if _, err := s.reload(ctx, begun); err != nil {
 				return err
 			}

@@ -71,7 +71,8 @@
 //
 // The view (view.go) says which master serves which slot. It is what all servers
 // say, merged by epoch, and is asked for anew when something contradicts it: MOVED,
-// a master that does not answer, a Barrier in doubt. Nothing runs in the background.
+// a master that does not answer, a Barrier in doubt; of the servers of the URL if those
+// that are known do not answer. Nothing runs in the background.
 // MOVED and ASK are followed, command by command. (The driver's cluster client does
 // that too, but hides which master has acknowledged what, which a Barrier must know.)
 //
@@ -89,7 +90,7 @@
 //     and all that are in step must acknowledge. So none was promoted before then.
 //     The view is a second old at most: a replica that it does not know has only
 //     just joined, and is not promoted yet.
-//   - A replica that has failed cannot be asked. So the view is then made after the
+//   - A replica that has failed, or is not in step, does not tell. So the view is then made after the
 //     Barrier began, from most of the masters and all replicas that answer: one that
 //     was promoted says so itself.
 //   - A master that was deposed, became a replica and is master again has another
@@ -120,6 +121,9 @@
 // away stops all. While a master is away and not yet replaced (cluster-node-timeout
 // and a second), its shards are parked, and its readers degraded. While a replica is
 // away and not yet known to be (the same time), Barriers that concern its master fail.
+// Only servers of the cluster may replicate from its masters, as they are counted. A
+// move of a slot that is cancelled leaves lists on the server that did not get it:
+// finish it (redis-cli --cluster fix), or they are believed when the slot comes there.
 // A process that was idle during a failover may read from a deposed master in the
 // moment between that one's awakening and its first word with the others: Redis has
 // no read that could tell. A slot that goes to another master and back, with a loss of

@@ -36,13 +36,13 @@ func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
 	}
 	opts.Prefix = prefix + opts.Prefix
 	silence()
-	s := newStore(opts.settled(), o, hosts != nil)
+	s := newStore(opts.settled(), o, hosts)
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
 	kind, names := "redis", o.Addr
 	if s.cluster {
 		kind, names = "redis cluster", strings.Join(hosts, ",")
-		err = s.prepareCluster(ctx, hosts)
+		err = s.prepareCluster(ctx)
 	} else {
 		err = s.prepareSingle(ctx)
 	}
@@ -111,11 +111,8 @@ func (s *Store) prepareSingle(ctx context.Context) error {
 // prepareCluster learns who is master of what, and prepares the masters that answer.
 // Others are prepared when they are first used, and logs of deletes begun when they
 // are first read.
-func (s *Store) prepareCluster(ctx context.Context, hosts []string) error {
-	var seeds []*node
-	for _, host := range hosts {
-		seeds = append(seeds, s.nodeAt(host))
-	}
+func (s *Store) prepareCluster(ctx context.Context) error {
+	seeds := s.seedNodes()
 	if err := refused(ctx, seeds); err != nil {
 		return err
 	}

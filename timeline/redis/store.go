@@ -25,6 +25,7 @@ type Store struct {
 	opts    Options
 	cluster bool
 	options *goredis.Options // of every connection but for the address
+	seeds   []string         // the servers of a cluster that its URL names
 
 	// view is what is known of the cluster; loading is held by who asks anew.
 	view    atomic.Pointer[view]
@@ -41,8 +42,10 @@ type Store struct {
 	}
 }
 
-func newStore(opts Options, o *goredis.Options, cluster bool) *Store {
-	s := &Store{opts: opts, cluster: cluster, options: clientOptions(o), loading: make(chan struct{}, 1)}
+// newStore returns a store of the cluster that seeds are servers of, or of one server
+// if there are none.
+func newStore(opts Options, o *goredis.Options, seeds []string) *Store {
+	s := &Store{opts: opts, cluster: seeds != nil, seeds: seeds, options: clientOptions(o), loading: make(chan struct{}, 1)}
 	s.mu.nodes, s.mu.used = map[string]*node{}, map[*node]bool{}
 	return s
 }

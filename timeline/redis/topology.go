@@ -41,6 +41,13 @@ func (s *Store) nodeAt(address string) *node {
 	return n
 }
 
+func (s *Store) seedNodes() (seeds []*node) {
+	for _, address := range s.seeds {
+		seeds = append(seeds, s.nodeAt(address))
+	}
+	return seeds
+}
+
 // reload returns a view whose servers were asked after notBefore: the present one,
 // or one that it loads. One loads at a time, the others wait for what it finds.
 func (s *Store) reload(ctx context.Context, notBefore time.Time) (*view, error) {
@@ -58,6 +65,9 @@ func (s *Store) reload(ctx context.Context, notBefore time.Time) (*view, error) 
 		return v, nil
 	}
 	v, err := s.load(ctx, v.nodes)
+	if err != nil { // all may have come back under other addresses
+		v, err = s.load(ctx, s.seedNodes())
+	}
 	if err != nil {
 		return nil, err
 	}

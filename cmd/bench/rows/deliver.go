@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -30,6 +31,8 @@ func (deliver) Names() []string { return []string{"deliveries_memory"} }
 
 func (r deliver) Measure(ctx context.Context, b *Bench) (rows []report.Row, err error) {
 	b.say("deliveries_memory: making %s users and timelines", report.Count(r.users))
+	// Without the spare thread, which would be one more to divide by.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(threads.Processors))
 	g, err := r.graph()
 	if err != nil {
 		return nil, err

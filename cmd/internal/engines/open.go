@@ -2,6 +2,7 @@ package engines
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -87,14 +88,21 @@ func (s *Set) openLog(ctx context.Context, c Config, o Options) error {
 }
 
 // checkLogName refuses a log that is not the one of this storage: its events would go
-// where nobody delivers them. Storage that has named none takes any.
+// where nobody delivers them. Storage on a server that has named none was not migrated
+// to the end, or with another log.
 func (s *Set) checkLogName(ctx context.Context, url string) error {
 	if s.Graph == nil {
 		return nil
 	}
 	known, err := s.Graph.LogName(ctx)
-	if err != nil || known == "" {
+	if err != nil {
 		return err
+	}
+	if known == "" {
+		if _, local := s.Graph.(*embeddedstorage.Store); local {
+			return nil // one process, which has one log
+		}
+		return errors.New("this storage knows no event log yet; run: skein migrate")
 	}
 	name, err := kafka.Name(ctx, url)
 	if err != nil {

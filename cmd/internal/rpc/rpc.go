@@ -5,6 +5,7 @@
 package rpc
 
 import (
+	"cmp"
 	"log/slog"
 	"strings"
 	"time"
@@ -21,10 +22,12 @@ import (
 )
 
 const (
-	// maxMessage is the largest request that is read: twice a message of 10,000
-	// follows, the largest that is legal. A request takes memory before anybody
+	// maxMessage is the largest request that is read: somewhat more than a message of
+	// 10,000 follows, the largest that is legal. A request takes memory before anybody
 	// can refuse it.
-	maxMessage = 512 << 10
+	maxMessage = 256 << 10
+	// readWithin is how long a request may take to come in while others are kept out.
+	readWithin = 10 * time.Second
 	// maxStreams bounds the calls of one connection that are read at once.
 	maxStreams = 250
 	// streamWorkers is how many goroutines wait for calls. What they save is the
@@ -38,8 +41,12 @@ const apiPrefix = "feed.v1."
 
 // Config says how to serve.
 type Config struct {
-	// MaxInFlight bounds the calls of the API in work at once; at least 1.
+	// MaxInFlight bounds the calls of the API in work at once, and as many whose
+	// requests are still coming in; at least 1.
 	MaxInFlight int
+	// ReadWithin is how long a request may take to come in while others are kept out:
+	// 10 s by default.
+	ReadWithin time.Duration
 	// NoReflection leaves clients that ask what the API is without an answer.
 	NoReflection bool
 }
@@ -51,19 +58,22 @@ type API interface {
 }
 
 // New makes the gRPC server with the API, health (NOT_SERVING until resumed)
-// and reflection on it. Interceptors, from the outside in: metrics see the
-// codes that clients see; errors become codes; then the limit, whose refusal is
-// an error like others.
+// and reflection on it. First the bound of requests that are coming in, whose refusals
+// no metric counts. Interceptors, from the outside in: metrics see the codes that
+// clients see; errors become codes; then the limit, whose refusal is an error like
+// others.
 func New(config Config, api API, registry prometheus.Registerer, log *slog.Logger) (*grpc.Server, *health.Server) {
 	metrics := grpcprometheus.NewServerMetrics(grpcprometheus.WithServerHandlingTimeHistogram())
 	registry.MustRegister(metrics)
 	inFlight, streams := newLimit(config.MaxInFlight), newLimit(max(1, config.MaxInFlight/streamShare))
+	unread := newUnread(config.MaxInFlight, cmp.Or(config.ReadWithin, readWithin))
 	rpc := grpc.NewServer(
+		grpc.InTapHandle(unread.tap),
 		grpc.ForceServerCodecV2(server.Codec()),
 		// Stop returns when nothing uses the engines any more.
 		grpc.WaitForHandlers(true),
-		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), server.UnaryErrors(log), inFlight.unary),
-		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), server.StreamErrors(log), inFlight.stream, streams.stream),
+		grpc.ChainUnaryInterceptor(readUnary, metrics.UnaryServerInterceptor(), server.UnaryErrors(log), inFlight.unary),
+		grpc.ChainStreamInterceptor(readStream, metrics.StreamServerInterceptor(), server.StreamErrors(log), inFlight.stream, streams.stream),
 		// Clients behind a load balancer ping to keep their connection.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.MaxRecvMsgSize(maxMessage),

@@ -46,6 +46,9 @@ func TestStartFails(t *testing.T) {
 	longOnly(t)
 	good := migrated(t, "start")
 	newer, weak, other := migrated(t, "start_newer"), migrated(t, "start_weak"), migrated(t, "start_other")
+	half, nameless := migrated(t, "start_half"), migrated(t, "start_nameless")
+	ours.sql(t, "start_half", "DROP TABLE follows")
+	ours.sql(t, "start_nameless", "UPDATE shared SET log_name = NULL")
 	ours.sql(t, "start_newer", "INSERT INTO skein_schema (version_id, is_applied) VALUES (9000, true)")
 	ours.sql(t, "start_weak", "ALTER DATABASE start_weak SET synchronous_commit = off")
 	nobody, mute := silence(t)
@@ -60,6 +63,8 @@ func TestStartFails(t *testing.T) {
 		{"there is no such database", urls{storage: strings.Replace(good.storage, "/start", "/nonesuch", 1)}, "createdb"},
 		{"there is no schema", urls{storage: ours.database(t, "start_empty")}, "run: skein migrate"},
 		{"the schema is newer", newer, "run a newer skein"},
+		{"a table is missing", half, "PostgreSQL: the schema is not whole, it lacks followers, follows ("},
+		{"migrate did not come to its end", nameless, "knows no event log yet; run: skein migrate"},
 		{"PostgreSQL may lose posts", weak, "synchronous_commit"},
 		{"PostgreSQL does not sync", urls{storage: unsynced(t)}, "PostgreSQL may lose acknowledged posts: set to on: fsync"},
 		{"Kafka is down", urls{log: "kafka://" + nobody}, "see that Kafka runs"},

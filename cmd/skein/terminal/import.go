@@ -18,6 +18,9 @@ import (
 	"skein/loadgen/graph"
 )
 
+// importTimeout is for each call of an import, unless --timeout says otherwise.
+const importTimeout = time.Minute
+
 // importing is one run of the command.
 type importing struct {
 	*options
@@ -28,7 +31,7 @@ type importing struct {
 }
 
 func importCommand(o *options) *cobra.Command {
-	o.timeout = time.Minute
+	o.timeout = importTimeout
 	i := &importing{options: o}
 	c := &cobra.Command{
 		Use:   "import FILE",
@@ -166,6 +169,9 @@ func (i *importing) again(g *graph.Graph, acknowledged int64) string {
 		}
 	}
 	words = append(words, "--target "+quoted(i.target))
+	if i.timeout != importTimeout {
+		words = append(words, "--timeout "+i.timeout.String())
+	}
 	if acknowledged > 0 {
 		words = append(words, "--resume-from "+positionIn(g, acknowledged).String())
 	}

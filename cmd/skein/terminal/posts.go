@@ -13,9 +13,9 @@ import (
 	feedv1 "skein/proto/feed/v1"
 )
 
-// maxTyped bounds what is read from stdin, in bytes: far more than the server
-// takes, which says how much that is.
-const maxTyped = 1 << 20
+// maxTyped bounds what is read from stdin, in bytes: more than the server takes,
+// which says how much that is.
+const maxTyped = 64 << 10
 
 func postCommand(o *options) *cobra.Command {
 	var text string
@@ -49,9 +49,12 @@ it: repeat the command with it, and there is one post, not two.`,
 func typed(argument string, stdin io.Reader) (string, error) {
 	text := argument
 	if argument == "-" {
-		read, err := io.ReadAll(io.LimitReader(stdin, maxTyped))
+		read, err := io.ReadAll(io.LimitReader(stdin, maxTyped+1))
 		if err != nil {
 			return "", fmt.Errorf("cannot read the text from stdin: %w", err)
+		}
+		if len(read) > maxTyped {
+			return "", fmt.Errorf("the text has more than %d bytes; a post has 500 characters; nothing was posted", maxTyped)
 		}
 		text = string(read)
 		// The end of the last line is the shell's, not the author's.
@@ -66,7 +69,8 @@ func typed(argument string, stdin io.Reader) (string, error) {
 }
 
 func (o *options) post(c *cobra.Command, r *feedv1.CreatePostRequest) error {
-	if r.RequestId == "" {
+	repeated := r.RequestId != ""
+	if !repeated {
 		r.RequestId = rand.Text()
 	}
 	err := o.call(c.Context(), func(ctx context.Context, s *server) error {
@@ -74,8 +78,18 @@ func (o *options) post(c *cobra.Command, r *feedv1.CreatePostRequest) error {
 		if err != nil {
 			return err
 		}
+		said := "posted %d\n"
+		if repeated { // then the answer is the first one's, of a post that may be gone
+			found, err := s.posts.BatchGetPosts(ctx, &feedv1.BatchGetPostsRequest{Ids: []int64{post.GetId()}})
+			if err != nil {
+				return err
+			}
+			if len(found.GetPosts()) == 0 {
+				said = "posted %d before with this request id, and deleted since: nobody sees it\n"
+			}
+		}
 		return o.answer(c, post, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "posted %d\n", post.GetId())
+			_, err := fmt.Fprintf(w, said, post.GetId())
 			return err
 		})
 	})
