@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -146,5 +147,42 @@ func TestWake(t *testing.T) {
 		if n := r.missing(id, viewers); n > 0 {
 			t.Errorf("%d viewers wait for the sweep", n)
 		}
+	})
+}
+
+// F7: a post that comes alone is relayed at once. Where many came in one round, what
+// comes next waits a while, and goes together with what comes meanwhile.
+func TestRelayRestsWhileManyCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rest = 10 * time.Millisecond
+		r := newRig(t)
+		f, _ := r.start()
+		synctest.Wait()
+		post := func(n int) {
+			for range n {
+				r.post(author)
+			}
+			f.Wake()
+		}
+		relayed := func(after time.Duration, want int) {
+			t.Helper()
+			time.Sleep(after)
+			synctest.Wait()
+			if n := len(r.log.records("posts")); n != want {
+				t.Errorf("%d posts are in the log, want %d", n, want)
+			}
+		}
+		post(1)
+		relayed(0, 1)
+		post(3)
+		relayed(0, 4)
+		post(4)
+		relayed(0, 8)
+		post(1)
+		relayed(rest-1, 8)
+		post(1)
+		relayed(1, 10)
+		post(1)
+		relayed(0, 11)
 	})
 }
