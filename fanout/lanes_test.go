@@ -1,6 +1,7 @@
 package fanout_test
 
 import (
+	"context"
 	"math"
 	"slices"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"skein/feed"
 	"skein/feed/policy"
+	"skein/storage"
 	"skein/timeline"
 )
 
@@ -148,6 +150,35 @@ func TestWake(t *testing.T) {
 			t.Errorf("%d viewers wait for the sweep", n)
 		}
 	})
+}
+
+// uncounted counts no followers.
+type uncounted struct{ storage.Graph }
+
+func (uncounted) CountFollowers(_ context.Context, authors []feed.UserID) ([]int64, error) {
+	return make([]int64, len(authors)), nil
+}
+
+// T1: a count only says which way a post goes. However wrong it is, all followers get
+// the post, each that of the author whom it follows.
+func TestFollowersNobodyCounted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.settings(policy.Push, 1)
+	r.graph = uncounted{r.store}
+	want := map[feed.PostID][]feed.UserID{}
+	many := r.followers(author, 4_097)
+	for _, v := range many[:40] { // authors enough for several in a partition
+		_, err := r.store.Follow(t.Context(), feed.Follow{Viewer: v, Author: author + v})
+		must(t, err)
+		want[r.post(author+v)] = []feed.UserID{v}
+	}
+	want[r.post(author)] = many
+	f, _ := r.start()
+	f.Wake()
+	for post, viewers := range want {
+		r.eventually("all have the post", func() bool { return r.missing(post, viewers) == 0 })
+	}
 }
 
 // F7: a post that comes alone is relayed at once. Where many came in one round, what
