@@ -85,7 +85,7 @@ func (r *rawCassandra) insert(ctx context.Context, _ int) error {
 		{`INSERT INTO requests (author, key, post, content) VALUES (?, ?, ?, ?)`, []any{author, key, id, key}},
 		{`INSERT INTO outbox (shard, bucket, post, author, origin, text, payload) VALUES (?, ?, ?, ?, ?, ?, ?)`, []any{int16(id >> 12 % 8), id >> 22 / 10_000, id, author, int64(1), body, none}},
 		{`INSERT INTO posts (id, author, text, payload) VALUES (?, ?, ?, ?)`, []any{id, author, body, none}},
-		{`INSERT INTO posts_by_author (author, bucket, post) VALUES (?, ?, ?)`, []any{author, int16(0), id}},
+		{`INSERT INTO posts_by_author (author, bucket, post, text, payload) VALUES (?, ?, ?, ?, ?)`, []any{author, int16(0), id, body, none}},
 	} {
 		if err := r.session.Query(row.cql, row.args...).WithContext(ctx).Exec(); err != nil {
 			return err

@@ -66,6 +66,7 @@ func All() []Row {
 		createPosts{on: onServers, users: 10_000, follows: 200_000, clients: 64},
 		deliverRedis{onCluster, deliver{users: 50_000, follows: 500_000, celebrities: 2, share: 0.05, entries: 800, posts: 5_000}, 0.6},
 		createPosts{on: onAll, users: 10_000, follows: 200_000, clients: 64},
+		authorPages{authors: 400, posts: 100, clients: 64},
 		lagServers{users: 10_000, follows: 400_000, posts: 200_000, clients: 64, reads: 5},
 	}
 }
