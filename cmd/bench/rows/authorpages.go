@@ -48,6 +48,13 @@ func (r authorPages) Measure(ctx context.Context, b *Bench) (rows []report.Row, 
 	if err := r.compare(ctx, service, rival); err != nil {
 		return nil, err
 	}
+	asked := func(ctx context.Context, _ int) error {
+		_, err := rival.read(ctx, r.someAuthor())
+		return err
+	}
+	if err := b.warmUp(ctx, r.clients, asked); err != nil {
+		return nil, err
+	}
 	costs := s.costs()
 	value, ceiling, err := b.alternate(ctx, "author_page_cassandra", func() (float64, error) {
 		return costs.closedLoop(ctx, r.clients, b.Phase, func(ctx context.Context, client int) error {
@@ -55,10 +62,7 @@ func (r authorPages) Measure(ctx context.Context, b *Bench) (rows []report.Row, 
 			return err
 		})
 	}, func() (float64, error) {
-		return closedLoop(ctx, r.clients, b.Phase, func(ctx context.Context, _ int) error {
-			_, err := rival.read(ctx, r.someAuthor())
-			return err
-		})
+		return closedLoop(ctx, r.clients, b.Phase, asked)
 	})
 	if err != nil {
 		return nil, err
@@ -77,26 +81,14 @@ func (r authorPages) Measure(ctx context.Context, b *Bench) (rows []report.Row, 
 
 func (r authorPages) someAuthor() feed.UserID { return feed.UserID(rand.IntN(r.authors) + 1) }
 
-// fill writes posts that were delivered long ago: those of an author at once.
+// fill writes posts that were delivered long ago.
 func (r authorPages) fill(ctx context.Context, session *gocql.Session) error {
-	posts := older(r.authors*r.posts, func(*rand.Rand) feed.UserID { return 0 })
-	body, none := []byte(text), []byte{}
-	return eachOf(ctx, r.authors, setUpWorkers, func(ctx context.Context, i int) error {
-		author := int64(i + 1)
-		byID := session.NewBatch(gocql.UnloggedBatch).WithContext(ctx)
-		ofAuthor := session.NewBatch(gocql.UnloggedBatch).WithContext(ctx)
-		for n := i; n < len(posts); n += r.authors {
-			id := int64(posts[n].Post)
-			byID.Query(`INSERT INTO posts (id, author, text, payload) VALUES (?, ?, ?, ?)`, id, author, body, none)
-			ofAuthor.Query(`INSERT INTO posts_by_author (author, bucket, post, text, payload) VALUES (?, ?, ?, ?, ?)`, author, authorBucket(id), id, body, none)
-		}
-		return errors.Join(session.ExecuteBatch(byID), session.ExecuteBatch(ofAuthor))
-	})
+	next := 0
+	return insertPosts(ctx, session, older(r.authors*r.posts, func(*rand.Rand) feed.UserID {
+		next++
+		return feed.UserID(next%r.authors + 1)
+	}))
 }
-
-// authorBucket is the bucket of an author's posts that a post is in, as storage/cassandra
-// has it; a row that compares pages finds out if that changes.
-func authorBucket(post int64) int16 { return int16(post >> 57) }
 
 // authorQuery is an author's page without Skein.
 type authorQuery struct{ session *gocql.Session }
