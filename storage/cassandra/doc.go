@@ -52,8 +52,8 @@
 //
 // Its partitions are a shard (of the node in the id) and ten seconds of id time, so none
 // grows without limit, and both follow from the id. A process takes nodes of one shard,
-// its home, and reads that to relay; events bear the process that wrote them, and a
-// process takes its own. It says every few seconds that it lives, in a row that expires;
+// its home, and reads those that it used to relay, and all of them once a second;
+// events bear the process that wrote them, and a process takes its own. It says every few seconds that it lives, in a row that expires;
 // events of others who do not are their shard's heir's, which follows from the list of
 // the living. While two processes see different lists, an event may be published by
 // both, which F1 allows, or wait; none is skipped.

@@ -80,6 +80,10 @@ type outboxState struct {
 	// low: no event is below it, nor will be. dropped: buckets below it are.
 	low     feed.PostID
 	dropped int64
+	// used are the shards of posts that were created here. inherited is when the
+	// others were last looked at to the end, for events of the dead.
+	used      [shards]bool
+	inherited time.Time
 }
 
 const maxWhole = 200_000
@@ -95,6 +99,8 @@ func (o *outbox) begin(id feed.PostID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.mu.creating[id] = struct{}{}
+	shard, _ := placeOf(id)
+	o.mu.used[shard] = true
 }
 
 func (o *outbox) end(id feed.PostID, whole bool) {
@@ -104,6 +110,31 @@ func (o *outbox) end(id feed.PostID, whole bool) {
 	if whole && len(o.mu.whole) < maxWhole {
 		o.mu.whole[id] = struct{}{}
 	}
+}
+
+// inheritEvery is how often a relay looks for events of the dead, which have waited for
+// presenceTime already: a look at all shards is two dozen statements.
+const inheritEvery = time.Second
+
+// toTake returns the shards in which a relay may find events now, home first, and
+// whether these are all.
+func (o *outbox) toTake(home int) (some []int, all bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all = time.Since(o.mu.inherited) >= inheritEvery
+	for i := range shards {
+		if shard := (home + i) % shards; all || o.mu.used[shard] {
+			some = append(some, shard)
+		}
+	}
+	return some, all
+}
+
+// tookAll notes that all shards were looked at to their end.
+func (o *outbox) tookAll() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.mu.inherited = time.Now()
 }
 
 // release ends the hold on events, some of which were removed.

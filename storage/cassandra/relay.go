@@ -70,8 +70,8 @@ func ids(events []event) []feed.PostID {
 	return all
 }
 
-// take holds the lowest events that are this process's to relay: of its own shard, and
-// if those are few, of all.
+// take holds the lowest events that are this process's to relay: of the shards that it
+// has used, and now and then of all.
 func (s *Store) take(ctx context.Context, limit int) (oldest feed.PostID, alive []int64, events []event, err error) {
 	if err := s.outbox.taking.take(ctx); err != nil {
 		return 0, nil, nil, err
@@ -90,8 +90,8 @@ func (s *Store) take(ctx context.Context, limit int) (oldest feed.PostID, alive 
 	if oldest, err = s.oldestEvent(ctx); err != nil || oldest == feed.MaxPostID {
 		return oldest, alive, nil, err
 	}
-	for i := range shards {
-		shard := (s.home + i) % shards
+	some, all := s.outbox.toTake(s.home)
+	for i, shard := range some {
 		if i > 0 && len(events) >= limit {
 			break
 		}
@@ -101,6 +101,9 @@ func (s *Store) take(ctx context.Context, limit int) (oldest feed.PostID, alive 
 			s.outbox.release(events, nil)
 			return 0, nil, nil, err
 		}
+	}
+	if all && len(events) < limit {
+		s.outbox.tookAll()
 	}
 	slices.SortFunc(events, byID)
 	if len(events) > limit {
