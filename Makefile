@@ -18,7 +18,7 @@ VERSION := $(or $(shell git --git-dir=.git describe --tags --always --dirty 2>/d
 # Packages in which goroutines meet, and whose short tests are fast.
 RACE := ./feed/... ./storage/embedded ./timeline/... ./fanout/... ./loadgen/... ./cmd/skein ./cmd/skein/terminal
 
-.PHONY: help build demo bench test test-embedded test-cluster check generate baseline tools clean lint fulltest race passed
+.PHONY: help build demo bench costs test test-embedded test-cluster check generate baseline tools clean lint fulltest race passed
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,11 @@ demo: build ## show it: load a graph, post, read, check (GRAPH=file GRAPH_FLAGS=
 bench: ## measure: each figure beside its ceiling, into out/bench.json (ROW=name for one); under 10 minutes
 	go build -buildvcs=false -o bin/ ./cmd/bench
 	bin/bench $(if $(ROW),--row '$(ROW)')
+
+costs: ## measure what skein plan reckons with, on a quiet machine; under 10 minutes
+	go build -buildvcs=false -o bin/ ./cmd/bench
+	bin/bench --out out/costs.json --costs cmd/internal/capacity/measured.json
+	SKEIN_REWRITE=true go test -count=1 ./cmd/skein -run TestCapacityPage
 
 test: build lint ## everything: build, lint, all tests on all engines, race detector
 	go build -buildvcs=false -o bin/ ./deploy/local

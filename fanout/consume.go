@@ -160,9 +160,14 @@ type pause struct{ next time.Duration }
 func newPause() *pause { return &pause{next: minPause} }
 
 func (p *pause) wait(ctx context.Context) {
-	t := time.NewTimer(p.next)
-	defer t.Stop()
+	wait(ctx, p.next)
 	p.next = min(2*p.next, maxPause)
+}
+
+// wait returns after d, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-ctx.Done():

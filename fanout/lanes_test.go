@@ -1,16 +1,19 @@
 package fanout_test
 
 import (
+	"context"
 	"math"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"skein/feed"
 	"skein/feed/policy"
+	"skein/storage"
 	"skein/timeline"
 )
 
@@ -146,5 +149,71 @@ func TestWake(t *testing.T) {
 		if n := r.missing(id, viewers); n > 0 {
 			t.Errorf("%d viewers wait for the sweep", n)
 		}
+	})
+}
+
+// uncounted counts no followers.
+type uncounted struct{ storage.Graph }
+
+func (uncounted) CountFollowers(_ context.Context, authors []feed.UserID) ([]int64, error) {
+	return make([]int64, len(authors)), nil
+}
+
+// T1: a count only says which way a post goes. However wrong it is, all followers get
+// the post, each that of the author whom it follows.
+func TestFollowersNobodyCounted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.settings(policy.Push, 1)
+	r.graph = uncounted{r.store}
+	want := map[feed.PostID][]feed.UserID{}
+	many := r.followers(author, 4_097)
+	for _, v := range many[:40] { // authors enough for several in a partition
+		_, err := r.store.Follow(t.Context(), feed.Follow{Viewer: v, Author: author + v})
+		must(t, err)
+		want[r.post(author+v)] = []feed.UserID{v}
+	}
+	want[r.post(author)] = many
+	f, _ := r.start()
+	f.Wake()
+	for post, viewers := range want {
+		r.eventually("all have the post", func() bool { return r.missing(post, viewers) == 0 })
+	}
+}
+
+// F7: a post that comes alone is relayed at once. Where many came in one round, what
+// comes next waits a while, and goes together with what comes meanwhile.
+func TestRelayRestsWhileManyCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rest = 10 * time.Millisecond
+		r := newRig(t)
+		f, _ := r.start()
+		synctest.Wait()
+		post := func(n int) {
+			for range n {
+				r.post(author)
+			}
+			f.Wake()
+		}
+		relayed := func(after time.Duration, want int) {
+			t.Helper()
+			time.Sleep(after)
+			synctest.Wait()
+			if n := len(r.log.records("posts")); n != want {
+				t.Errorf("%d posts are in the log, want %d", n, want)
+			}
+		}
+		post(1)
+		relayed(0, 1)
+		post(3)
+		relayed(0, 4)
+		post(4)
+		relayed(0, 8)
+		post(1)
+		relayed(rest-1, 8)
+		post(1)
+		relayed(1, 10)
+		post(1)
+		relayed(0, 11)
 	})
 }

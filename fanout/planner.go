@@ -36,32 +36,19 @@ func (f *Fanout) plan(ctx context.Context, records []eventlog.Record, later late
 	if err != nil {
 		return err
 	}
-	var small []timeline.Delivery
-	viewers := 0
+	var few []storage.Event
 	for _, e := range events {
 		if tiers.History(e.Author).At(e.Post) == policy.Loud {
 			f.metrics.loud.Inc()
-			continue
-		}
-		if topic := laneOf(counts[e.Author]); topic != "" {
+		} else if topic := laneOf(counts[e.Author]); topic != "" {
 			for _, c := range cut(e, counts[e.Author]) {
 				later.add(topic, chunkRecord(c))
 			}
-			continue
-		}
-		followers, err := f.listAll(ctx, e.Author)
-		if err != nil {
-			return err
-		}
-		small = append(small, timeline.Delivery{Post: e.Post, Viewers: followers})
-		if viewers += len(followers); viewers >= flushViewers {
-			if err := f.deliverSmall(ctx, small, later); err != nil {
-				return err
-			}
-			small, viewers = small[:0], 0
+		} else {
+			few = append(few, e)
 		}
 	}
-	if err := f.deliverSmall(ctx, small, later); err != nil {
+	if err := f.deliverFew(ctx, few, counts, later); err != nil {
 		return err
 	}
 	// Last, as nobody waits for it and each change is a commit.
@@ -71,15 +58,59 @@ func (f *Fanout) plan(ctx context.Context, records []eventlog.Record, later late
 	return nil
 }
 
-func (f *Fanout) deliverSmall(ctx context.Context, deliveries []timeline.Delivery, later later) error {
-	if err := f.deliver(ctx, deliveries, later); err != nil {
-		return err
-	}
-	now := f.cfg.Posts.Now()
-	for _, d := range deliveries {
-		f.metrics.observePost(topicPosts, d.Post, now)
+// deliverFew delivers the posts of authors who have few followers, as many posts at a
+// time as have about flushViewers.
+func (f *Fanout) deliverFew(ctx context.Context, events []storage.Event, counts map[feed.UserID]int64, later later) error {
+	for len(events) > 0 {
+		n, viewers := 0, int64(0)
+		for n < len(events) && viewers < flushViewers {
+			viewers += counts[events[n].Author]
+			n++
+		}
+		deliveries, err := f.listFew(ctx, events[:n])
+		if err != nil {
+			return err
+		}
+		if err := f.deliver(ctx, deliveries, later); err != nil {
+			return err
+		}
+		now := f.cfg.Posts.Now()
+		for _, e := range events[:n] {
+			f.metrics.observePost(topicPosts, e.Post, now)
+		}
+		events = events[n:]
 	}
 	return nil
+}
+
+// listFew lists the followers of authors who have few, all in one question.
+func (f *Fanout) listFew(ctx context.Context, events []storage.Event) ([]timeline.Delivery, error) {
+	place := make(map[feed.UserID]int, len(events))
+	authors := make([]feed.UserID, 0, len(events))
+	for _, e := range events {
+		if _, ok := place[e.Author]; !ok {
+			place[e.Author] = len(authors)
+			authors = append(authors, e.Author)
+		}
+	}
+	followers, err := f.cfg.Graph.FirstFollowers(ctx, authors, listPage)
+	if err != nil {
+		return nil, err
+	}
+	for i, author := range authors {
+		if len(followers[i]) < listPage {
+			continue
+		}
+		// Far more than were counted.
+		if followers[i], err = f.listAll(ctx, author); err != nil {
+			return nil, err
+		}
+	}
+	deliveries := make([]timeline.Delivery, len(events))
+	for i, e := range events {
+		deliveries[i] = timeline.Delivery{Post: e.Post, Viewers: followers[place[e.Author]]}
+	}
+	return deliveries, nil
 }
 
 // decodeEvents returns the events of records, and sets aside those that are none.
@@ -154,7 +185,7 @@ func cut(e storage.Event, followers int64) []chunk {
 	return chunks
 }
 
-// listAll lists the followers of an author who has few.
+// listAll lists all followers of an author.
 func (f *Fanout) listAll(ctx context.Context, author feed.UserID) ([]feed.UserID, error) {
 	var all []feed.UserID
 	err := f.eachPage(ctx, author, feed.AllHashes, func(page []feed.UserID) error {

@@ -15,10 +15,18 @@ const (
 	// sweep is how often the outbox is looked at without being woken, for
 	// events of processes that died before they could wake anybody.
 	sweep = time.Second
+	// busy is how many events in one round show that posts keep coming, and relayRest
+	// how long the relay rests then.
+	busy      = 4
+	relayRest = 10 * time.Millisecond
 )
 
 // relay moves events from the outbox to the log until ctx ends. An event leaves
 // the outbox only after the log has it durably.
+//
+// A post that comes alone is relayed at once. While many come the relay rests between
+// its rounds, since a round costs storage, the log, and the planner of each partition
+// much the same for one event as for ten.
 func (f *Fanout) relay(ctx context.Context) {
 	tick := time.NewTicker(sweep)
 	defer tick.Stop()
@@ -33,6 +41,9 @@ func (f *Fanout) relay(ctx context.Context) {
 		pause = newPause()
 		if n == relayBatch {
 			continue // there may be more
+		}
+		if n >= busy {
+			wait(ctx, relayRest)
 		}
 		select {
 		case <-f.wake:

@@ -31,6 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type rig struct {
 	*testing.T
 	store     *embedded.Store
+	graph     storage.Graph // store, unless a test sets another
 	log       *testLog
 	timelines *testTimelines
 	ids       *feed.IDs
@@ -50,7 +51,7 @@ func newRig(t *testing.T) *rig {
 	must(t, err)
 	t.Cleanup(func() { must(t, log.Close()) })
 	return &rig{
-		T: t, store: store, log: &testLog{Log: log},
+		T: t, store: store, graph: store, log: &testLog{Log: log},
 		timelines: &testTimelines{Store: memory.New(memory.Options{}), shards: 1},
 		ids:       feed.NewIDs(store, time.Now),
 		tiers:     storage.NewTierCopy(store, time.Now),
@@ -69,7 +70,7 @@ func must(t testing.TB, err error) {
 func (r *rig) start() (*fanout.Fanout, func()) {
 	r.Helper()
 	f, err := fanout.New(fanout.Config{
-		Posts: r.store, Graph: r.store, Timelines: r.timelines, Log: r.log, Tiers: r.tiers,
+		Posts: r.store, Graph: r.graph, Timelines: r.timelines, Log: r.log, Tiers: r.tiers,
 		Logger: slog.New(slog.DiscardHandler), Registerer: r.registerer, Heavy: r.heavy,
 	})
 	must(r.T, err)

@@ -77,6 +77,11 @@ type Follows interface {
 	// last follower plus one; fewer than limit appended means the end.
 	ListFollowers(ctx context.Context, author feed.UserID, r feed.HashRange, limit int, buf []feed.UserID) ([]feed.UserID, error)
 
+	// FirstFollowers returns for each of authors, in the order asked, what
+	// ListFollowers would: up to limit followers by rising hash. It is one question
+	// where the engine can, for those who have few.
+	FirstFollowers(ctx context.Context, authors []feed.UserID, limit int) ([][]feed.UserID, error)
+
 	// ImportFollows adds many edges, at most MaxImport, and makes users that do not
 	// exist. Up to 250 edges of one viewer commit at once, under one version; of a
 	// call as a whole that holds only where the engine has transactions over rows

@@ -55,6 +55,11 @@ type Posts interface {
 	// returned before the call began, and reads where posts are committed,
 	// never a replica that lags.
 	Newest(ctx context.Context, ranges []Range, limit int) ([]feed.Ref, error)
+
+	// PostsOf returns the newest limit posts of an author with ids below before,
+	// whole, newest first. Fewer than limit means that there are no more. It sees
+	// what Newest sees.
+	PostsOf(ctx context.Context, author feed.UserID, before feed.PostID, limit int) ([]feed.Post, error)
 }
 
 // Event is what the outbox holds of a post: enough to plan its fan-out.

@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 
 	"skein/cmd/bench/report"
 	"skein/cmd/bench/rows"
+	"skein/cmd/internal/capacity"
 	"skein/cmd/internal/threads"
 )
 
@@ -75,12 +78,15 @@ func (p *program) command() *cobra.Command {
 		Progress: func(line string) { fmt.Fprintln(p.stderr, line) },
 	}
 	var names []string
-	var out string
+	var out, costs string
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure Skein, each figure beside its ceiling",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if costs != "" {
+				b.Sizes, p.all = true, rows.ForCosts()
+			}
 			chosen, err := rows.Find(p.all, names...)
 			if err != nil {
 				return usageError{err}
@@ -88,7 +94,10 @@ func (p *program) command() *cobra.Command {
 			if b.Rounds < 1 || b.Phase <= 0 {
 				return usageError{fmt.Errorf("--rounds and --phase must be positive, not %d and %v", b.Rounds, b.Phase)}
 			}
-			return p.measure(cmd.Context(), b, chosen, out)
+			if err := p.measure(cmd.Context(), b, chosen, out); err != nil || costs == "" {
+				return err
+			}
+			return writeCosts(costs, b.Costs, len(names) == 0)
 		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -97,9 +106,33 @@ func (p *program) command() *cobra.Command {
 	f.StringSliceVar(&names, "row", nil, "measure only the row of this `name`; may be repeated")
 	f.StringVar(&out, "out", "out/bench.json", "`file` for the figures; data of the run lies in its folder meanwhile, which should be on a disk")
 	f.IntVar(&b.Rounds, "rounds", 5, "how often value and ceiling take turns")
-	f.DurationVar(&b.Phase, "phase", 3*time.Second, "how long a turn takes")
+	f.DurationVar(&b.Phase, "phase", 1500*time.Millisecond, "how long a turn takes")
+	f.StringVar(&costs, "costs", "", "measure only what skein plan reckons with, and write it to this `file`, unless a row fails; with --row, of those rows")
 	f.StringVar(&b.Profiles, "profiles", "", "`folder` for a CPU profile of each row's last turn, and one of its allocations")
 	return cmd
+}
+
+// writeCosts writes what capacity is planned with. If that is not all of it, the rest of
+// the file stays, and its note says so.
+func writeCosts(path string, costs []capacity.Cost, all bool) error {
+	machine := report.ThisMachine()
+	m := capacity.Measured{Cores: machine.Cores, Memory: machine.Memory, Date: time.Now().UTC().Format(time.DateOnly), Costs: costs}
+	if !all {
+		old, err := os.ReadFile(path)
+		var before capacity.Measured
+		if err = errors.Join(err, json.Unmarshal(old, &before)); err != nil {
+			return err
+		}
+		m.Note = "not all in one run"
+		m.Costs = append(slices.DeleteFunc(before.Costs, func(old capacity.Cost) bool {
+			return slices.ContainsFunc(costs, func(c capacity.Cost) bool { return c.Row == old.Row && c.Unit == old.Unit })
+		}), costs...)
+	}
+	content, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(content, '\n'), 0o644)
 }
 
 // measure measures rows one after another. One that fails does not stop the

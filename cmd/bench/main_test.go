@@ -46,6 +46,7 @@ func TestRun(t *testing.T) {
 		{[]string{"--row=two,one"}, exitDone, "one two", "one two", "one"},
 		{[]string{"--row", "three"}, exitUsage, "", "", `no row "three"; choose from [one two broken]`},
 		{[]string{"--rounds", "0"}, exitUsage, "", "", "--rounds"},
+		{[]string{"--costs", "costs.json", "--row", "one"}, exitUsage, "", "", "reads_spread"},
 		{[]string{"--nonsense"}, exitUsage, "", "", "--nonsense"},
 		{[]string{"extra"}, exitUsage, "", "", "extra"},
 	} {

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -22,6 +25,7 @@ type planned struct {
 
 func (p *program) planCommand() *cobra.Command {
 	o := &dataOptions{program: p}
+	engines, costs := "servers", false
 	load := capacity.Load{Users: 1_000_000, Follows: 200, Active: 0.5, Pushed: 0.9, Posts: 2, Reads: 20, Peak: 3, PostBytes: 140, Days: 365}
 	machine := capacity.Machine{Cores: 16, Memory: 64, Disk: 2000}
 	var file string
@@ -32,12 +36,22 @@ func (p *program) planCommand() *cobra.Command {
 		Short:   "Compute what a number of users needs of each engine",
 		Long: `Compute what a load needs of each engine, on servers: processors at the peak, memory,
 disk, network, and how many machines that is. The costs of one post, delivery and read
-are measured, but for the network's, which are estimates; docs/capacity.md names the
-runs and shows the formulas. It is arithmetic for a first guess: measure before you buy.`,
+are measured, but for the network's, which are estimates; --costs prints them, and
+docs/capacity.md names the runs and shows the formulas. It is arithmetic for a first
+guess: measure before you buy.`,
 		Example: `  skein plan --users 10000000 --follows 150 --active 0.3
+  skein plan --users 100000000 --engines cluster
   skein plan --graph follows.txt.gz --posts 1 --reads 40 --json`,
 		Args: wants(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			measured := capacity.LastMeasured()
+			if costs {
+				return o.answer(measured, func(w io.Writer) error { return writeCosts(w, measured) })
+			}
+			plan, ok := map[string]func(capacity.Measured) capacity.Costs{"servers": capacity.Servers, "cluster": capacity.Spread}[engines]
+			if !ok {
+				return usageError{fmt.Errorf("there are no engines %q: say servers, or cluster", engines)}
+			}
 			if file != "" {
 				if cmd.Flags().Changed("users") || cmd.Flags().Changed("follows") {
 					return usageError{errors.New("--graph says how many users and follows there are; leave --users and --follows out")}
@@ -55,7 +69,12 @@ runs and shows the formulas. It is arithmetic for a first guess: measure before 
 				return usageError{errors.New("a machine has cores, memory and disk, more than 0 of each")}
 			}
 			bytes := capacity.Machine{Cores: machine.Cores, Memory: machine.Memory * 1e9, Disk: machine.Disk * 1e9}
-			answer := planned{load, load.Rates(), bytes, capacity.Plan(load, capacity.Servers(), bytes)}
+			answer := planned{load, load.Rates(), bytes, capacity.Plan(load, plan(measured), bytes)}
+			for _, e := range answer.Engines {
+				if math.IsNaN(e.Cores + e.Memory + e.Disk) {
+					return fmt.Errorf("what %s costs has not been measured: run make costs in the repository, and build", e.Engine)
+				}
+			}
 			return o.answer(answer, answer.write)
 		},
 	}
@@ -73,6 +92,8 @@ runs and shows the formulas. It is arithmetic for a first guess: measure before 
 	f.Float64Var(&machine.Cores, "machine-cores", machine.Cores, "cores of a machine")
 	f.Float64Var(&machine.Memory, "machine-memory", machine.Memory, "memory of a machine in GB")
 	f.Float64Var(&machine.Disk, "machine-disk", machine.Disk, "disk of a machine in GB")
+	f.StringVar(&engines, "engines", engines, "servers (PostgreSQL, Kafka, Redis), or cluster (posts in Cassandra, timelines in a Redis Cluster)")
+	f.BoolVar(&costs, "costs", false, "print the measured costs, and plan nothing")
 	f.StringVar(&file, "graph", "", "`file` of edges, plain or gzipped, that says how many users and follows there are")
 	f.BoolVar(&undirected, "undirected", false, "each edge of --graph is two follows")
 	f.BoolVar(&o.json, "json", false, "answer in JSON, for scripts")
@@ -90,12 +111,40 @@ func (a planned) write(w io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	fmt.Fprintln(w)
 	for _, e := range a.Engines {
+		if e.Parts != "" {
+			fmt.Fprintf(w, "%s: %s.\n", e.Engine, e.Parts)
+		}
 		if e.TooLarge {
-			fmt.Fprintf(w, "\nThis %s is larger than a machine, and it does not spread over several.\n", e.Engine)
+			fmt.Fprintf(w, "This %s is larger than a machine, and it does not spread over several.\n", e.Engine)
 		}
 	}
 	_, err := fmt.Fprintf(w, "\nA machine has %.0f cores, %.0f GB of memory, %.0f GB of disk; replicas are counted.\n",
 		a.Machine.Cores, a.Machine.Memory/1e9, a.Machine.Disk/1e9)
 	return err
+}
+
+// writeCosts writes what was measured, a line for each row of the bench.
+func writeCosts(w io.Writer, m capacity.Measured) error {
+	names := []string{"skein", "postgres", "cassandra", "kafka", "redis", "redis-cluster"}
+	fmt.Fprintf(w, "Microseconds of processor time, or bytes, for one; measured on %s with %d cores and %.0f GB of memory by: make costs\n\n",
+		m.Date, m.Cores, float64(m.Memory)/1e9)
+	if m.Note != "" {
+		fmt.Fprintf(w, "Beware: %s.\n\n", m.Note)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(table, "ONE\tROW\t%s\t\n", strings.ToUpper(strings.Join(names, "\t")))
+	for _, c := range m.Costs {
+		fmt.Fprintf(table, "%s\t%s\t", c.Unit, c.Row)
+		for _, name := range names {
+			cell := "-"
+			if cost, ok := c.Of[name]; ok {
+				cell = strconv.FormatFloat(cost, 'f', 1, 64)
+			}
+			fmt.Fprintf(table, "%s\t", cell)
+		}
+		fmt.Fprintln(table)
+	}
+	return table.Flush()
 }

@@ -4,9 +4,60 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"skein/cmd/internal/capacity"
+	"skein/fanout"
 )
+
+// rewritePage is the variable that, if "true", has the page take what the command prints:
+// after make costs.
+const rewritePage = "SKEIN_REWRITE"
+
+// The page's examples are what the command prints.
+func TestCapacityPage(t *testing.T) {
+	const page = "../../docs/capacity.md"
+	content, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := 0
+	example := regexp.MustCompile("(?s)```\n\\$ skein (plan[^\n]*)\n(.*?)```")
+	updated := example.ReplaceAllStringFunc(string(content), func(block string) string {
+		examples++
+		parts := example.FindStringSubmatch(block)
+		p := command(t, strings.Fields(parts[1])...)
+		_, stderr := p.exit(t) // what is not measured yet, the page says so too
+		stdout := p.stdout.String() + stderr
+		if parts[2] != stdout && os.Getenv(rewritePage) != "true" {
+			t.Errorf("skein %s prints\n%s, and the page has\n%s", parts[1], stdout, parts[2])
+		}
+		return "```\n$ skein " + parts[1] + "\n" + stdout + "```"
+	})
+	if examples < 5 {
+		t.Errorf("%d examples; is the page's form another?", examples)
+	}
+	if os.Getenv(rewritePage) == "true" {
+		if err := os.WriteFile(page, []byte(updated), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A plan reckons with the topics that fan-out makes.
+func TestPlan_Partitions(t *testing.T) {
+	topics := 0
+	for _, topic := range fanout.Topics() {
+		if topic.Partitions == capacity.Partitions {
+			topics++
+		}
+	}
+	if topics != capacity.Topics {
+		t.Errorf("%d topics of %d partitions, want %d", topics, capacity.Partitions, capacity.Topics)
+	}
+}
 
 // A plan is of the graph that is given, says when an engine cannot hold it, and refuses
 // what makes no sense.
@@ -23,7 +74,7 @@ func TestPlan(t *testing.T) {
 	if stdout, _ := ask(t, exitOK, "plan", "--users", "1000000000"); !strings.Contains(stdout, "This postgres is larger than a machine") {
 		t.Errorf("of a billion users: %s", stdout)
 	}
-	for _, wrong := range [][]string{{"--active", "2"}, {"--posts", "NaN"}, {"--machine-disk", "0"}, {"--graph", edges, "--users", "3"}} {
+	for _, wrong := range [][]string{{"--engines", "abacus"}, {"--active", "2"}, {"--posts", "NaN"}, {"--machine-disk", "0"}, {"--graph", edges, "--users", "3"}} {
 		if _, stderr := ask(t, exitUsage, append([]string{"plan"}, wrong...)...); !strings.Contains(stderr, "skein plan --help") {
 			t.Errorf("%v: %s", wrong, stderr)
 		}

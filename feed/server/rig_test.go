@@ -42,6 +42,7 @@ type rig struct {
 	feedv1.GraphServiceClient
 	feedv1.TimelineServiceClient
 	store     *embedded.Store
+	graph     *askedGraph
 	posts     *hookedPosts
 	timelines *hookedTimelines
 	fanout    *testFanout
@@ -64,13 +65,14 @@ func newRig(t tb, o rigOptions) *rig {
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	r.store = store
+	r.graph = &askedGraph{Graph: store}
 	r.posts = &hookedPosts{Posts: store}
 	r.timelines = &hookedTimelines{Store: memory.New(memory.Options{Cap: o.cap, Clock: r.clock.Now})}
 	r.fanout = &testFanout{}
 	r.fanout.top.Store(int64(feed.MaxPostID))
 	r.tiers = storage.NewTierCopy(store, r.clock.Now)
 	s, err := server.New(t.Context(), server.Config{
-		Posts: r.posts, Graph: store, Timelines: r.timelines, Fanout: r.fanout, Tiers: r.tiers,
+		Posts: r.posts, Graph: r.graph, Timelines: r.timelines, Fanout: r.fanout, Tiers: r.tiers,
 		Clock: r.clock.Now, Logger: log, TimelineCap: o.cap,
 	})
 	must(t, err)

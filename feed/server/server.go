@@ -125,6 +125,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the key of page tokens: %w", err)
 	}
+	cfg.Graph = rememberUsers(cfg.Graph)
 	m := newMetrics(cfg.Registerer)
 	log := &steady{Logger: cfg.Logger}
 	return &Server{

@@ -5,7 +5,6 @@ import (
 
 	"skein/feed"
 	feedv1 "skein/proto/feed/v1"
-	"skein/storage"
 	"skein/timeline"
 )
 
@@ -62,27 +61,19 @@ func (s *timelineService) GetUserTimeline(ctx context.Context, r *feedv1.GetUser
 	if err != nil {
 		return nil, err
 	}
-	refs, err := s.posts.Newest(ctx, []storage.Range{{Author: author, Before: before}}, size)
+	posts, err := s.posts.PostsOf(ctx, author, before, size)
 	if err != nil {
 		return nil, err
 	}
-	if len(refs) == 0 && before == feed.MaxPostID {
+	if len(posts) == 0 && before == feed.MaxPostID {
 		if err := mustExist(ctx, s.graph, author); err != nil {
 			return nil, err
 		}
 	}
-	ids := make([]feed.PostID, len(refs))
-	for i, ref := range refs {
-		ids[i] = ref.Post
-	}
-	posts, err := s.posts.GetPosts(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
 	s.metrics.userReads.Inc()
 	out := &feedv1.GetUserTimelineResponse{Posts: toPosts(posts)}
-	if len(refs) == size {
-		out.NextPageToken = s.tokens.make(userToken, author, uint64(ids[size-1]))
+	if len(posts) == size {
+		out.NextPageToken = s.tokens.make(userToken, author, uint64(posts[size-1].ID))
 	}
 	return out, nil
 }

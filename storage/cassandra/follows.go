@@ -14,6 +14,9 @@ import (
 )
 
 const (
+	// listsAtOnce is for how many authors followers are asked for at once.
+	listsAtOnce = 16
+
 	// maxTries bounds how often an act on a follow set is tried while others change
 	// the same set.
 	maxTries = 100
@@ -283,6 +286,24 @@ func (s *Store) ListFollowers(ctx context.Context, author feed.UserID, r feed.Ha
 		buf = append(buf, feed.UserOfHash(hash))
 	}
 	return buf, nil
+}
+
+// FirstFollowers implements storage.Follows. Each author has a partition of its own, so
+// it is a question for each, a few at a time.
+func (s *Store) FirstFollowers(ctx context.Context, authors []feed.UserID, limit int) ([][]feed.UserID, error) {
+	lists := make([][]feed.UserID, len(authors))
+	group, all := errgroup.WithContext(ctx)
+	group.SetLimit(listsAtOnce)
+	for i, author := range authors {
+		group.Go(func() (err error) {
+			lists[i], err = s.ListFollowers(all, author, feed.AllHashes, limit, nil)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return lists, nil
 }
 
 // listWide reads the buckets of a range one after the other, which is the order of the

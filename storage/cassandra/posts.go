@@ -19,7 +19,7 @@ INSERT INTO outbox (shard, bucket, post, author, origin, text, payload) VALUES (
 INSERT INTO posts (id, author, text, payload) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`
 
 	insertOfAuthor = `
-INSERT INTO posts_by_author (author, bucket, post) VALUES (?, ?, ?) USING TIMESTAMP ?`
+INSERT INTO posts_by_author (author, bucket, post, text, payload) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?`
 
 	deletePost     = `DELETE FROM posts USING TIMESTAMP ? WHERE id = ?`
 	deleteOfAuthor = `DELETE FROM posts_by_author USING TIMESTAMP ? WHERE author = ? AND bucket = ? AND post = ?`
@@ -89,12 +89,12 @@ func (s *Store) writeEvent(ctx context.Context, post feed.Post) error {
 
 // writePost writes both rows of a post, for the first time or again.
 func (s *Store) writePost(ctx context.Context, post feed.Post) error {
+	text, payload := []byte(post.Text), append([]byte{}, post.Payload...) // empty, never null
 	return forEach(ctx, 2, func(ctx context.Context, i int) error {
 		if i == 0 {
-			return s.write(ctx, insertPost, int64(post.ID), int64(post.Author), []byte(post.Text),
-				append([]byte{}, post.Payload...), stampOf(post.ID))
+			return s.write(ctx, insertPost, int64(post.ID), int64(post.Author), text, payload, stampOf(post.ID))
 		}
-		return s.write(ctx, insertOfAuthor, int64(post.Author), bucketOfAuthor(post.ID), int64(post.ID), stampOf(post.ID))
+		return s.write(ctx, insertOfAuthor, int64(post.Author), bucketOfAuthor(post.ID), int64(post.ID), text, payload, stampOf(post.ID))
 	})
 }
 

@@ -3,6 +3,9 @@ package cassandra_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -245,4 +248,32 @@ func TestFinishedBucketsAreDropped(t *testing.T) {
 		relay(t, s)
 		return arrives() == 0
 	})
+}
+
+// Rows of an author from before their posts were kept there whole: a page has them all
+// the same, and is full although some are of posts that are gone.
+func TestPostsOf_RowsWithoutText(t *testing.T) {
+	t.Parallel()
+	keyspace := emptied(t)
+	s, session := open(t, keyspace.url), keyspace.session
+	ids := feed.NewIDs(s, func() time.Time { return s.Now().Add(3 * time.Second) })
+	var posts []feed.Post // newest first
+	for i := range 10 {
+		id, err := ids.Next(bg)
+		must(t, err)
+		post, err := s.CreatePost(bg, storage.Draft{Post: feed.Post{ID: id, Author: 4711, Text: strings.Repeat("x", i), Payload: []byte{byte(i)}}})
+		must(t, err)
+		posts = slices.Insert(posts, 0, post)
+	}
+	for _, i := range []int{0, 3, 4, 9} {
+		must(t, session.Query(`DELETE text, payload FROM posts_by_author USING TIMESTAMP ? WHERE author = 4711 AND bucket = ? AND post = ?`,
+			cassandra.StampOf(posts[i].ID)+1, int16(posts[i].ID>>57), int64(posts[i].ID)).Exec())
+	}
+	must(t, session.Query(`DELETE FROM posts USING TIMESTAMP ? WHERE id = ?`, cassandra.StampOf(posts[3].ID)+1, int64(posts[3].ID)).Exec())
+	posts = slices.Delete(posts, 3, 4)
+	got, err := s.PostsOf(bg, 4711, feed.MaxPostID, 8)
+	must(t, err)
+	if !reflect.DeepEqual(got, posts[:8]) {
+		t.Errorf("got %+v, want %+v", got, posts[:8])
+	}
 }

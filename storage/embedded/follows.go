@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -159,6 +160,44 @@ func (s *Store) ListFollowers(ctx context.Context, author feed.UserID, r feed.Ha
 	}
 	buf, err := s.appendNumbers(buf, followersKey(author, r.First), before, limit, feed.UserOfHash)
 	return buf, translate(doing, err)
+}
+
+// FirstFollowers implements storage.Follows, with one iterator for all authors.
+func (s *Store) FirstFollowers(ctx context.Context, authors []feed.UserID, limit int) ([][]feed.UserID, error) {
+	const doing = "list followers"
+	if err := s.enter(ctx, doing); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	lists, err := s.firstFollowers(authors, limit)
+	return lists, translate(doing, err)
+}
+
+func (s *Store) firstFollowers(authors []feed.UserID, limit int) (lists [][]feed.UserID, err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tableFollowers}, UpperBound: []byte{tableFollowers + 1}})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	lists = make([][]feed.UserID, len(authors))
+	key := make([]byte, 0, oneNumber)
+	for i, author := range authors {
+		key = appendNumber(key[:0], tableFollowers, author)
+		for ok := it.SeekGE(key); ok && len(lists[i]) < limit; ok = it.Next() {
+			k := it.Key()
+			if len(k) != twoNumbers {
+				return nil, damaged(k)
+			}
+			if string(k[:oneNumber]) != string(key) {
+				break
+			}
+			lists[i] = append(lists[i], feed.UserOfHash(binary.BigEndian.Uint64(k[oneNumber:])))
+		}
+		if err := it.Error(); err != nil {
+			return nil, err
+		}
+	}
+	return lists, nil
 }
 
 // appendNumbers appends up to limit of the second numbers of the keys between

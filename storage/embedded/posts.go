@@ -127,6 +127,28 @@ func (s *Store) showDelete(author feed.UserID, id feed.PostID) (b batch, err err
 	return b, s.show(b)
 }
 
+// PostsOf implements storage.Posts. A post that is deleted between its place among the
+// author's and its text is made up for by an older one.
+func (s *Store) PostsOf(ctx context.Context, author feed.UserID, before feed.PostID, limit int) (posts []feed.Post, err error) {
+	for more := true; more && len(posts) < limit; {
+		asked := limit - len(posts)
+		refs, err := s.Newest(ctx, []storage.Range{{Author: author, Before: before}}, asked)
+		if err != nil {
+			return nil, err
+		}
+		ids := make([]feed.PostID, len(refs))
+		for i, ref := range refs {
+			ids[i], before = ref.Post, ref.Post
+		}
+		found, err := s.GetPosts(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		posts, more = append(posts, found...), len(refs) == asked
+	}
+	return posts, nil
+}
+
 // GetPosts implements storage.Posts.
 func (s *Store) GetPosts(ctx context.Context, ids []feed.PostID) ([]feed.Post, error) {
 	const doing = "read posts"

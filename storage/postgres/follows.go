@@ -26,6 +26,10 @@ SELECT author FROM follows WHERE viewer = $1 AND author > $2 ORDER BY author LIM
 	listFollowers = `
 SELECT follower_hash FROM follows
 WHERE author = $1 AND follower_hash BETWEEN $2 AND $3 ORDER BY follower_hash LIMIT $4`
+
+	firstFollowers = `
+SELECT ARRAY(SELECT follower_hash FROM follows WHERE author = asked.id ORDER BY follower_hash LIMIT $2)
+FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (id, place) ORDER BY place`
 )
 
 // signed maps hashes to bigints in the same order; unsigned is its inverse.
@@ -91,6 +95,19 @@ func (s *Store) ListFollowing(ctx context.Context, viewer, after feed.UserID, li
 func (s *Store) ListFollowers(ctx context.Context, author feed.UserID, r feed.HashRange, limit int, buf []feed.UserID) ([]feed.UserID, error) {
 	return s.appendUsers(ctx, "list followers", buf, func(hash int64) feed.UserID { return feed.UserOfHash(unsigned(hash)) },
 		listFollowers, author, signed(r.First), signed(r.Last), max(limit, 0))
+}
+
+// FirstFollowers implements storage.Follows.
+func (s *Store) FirstFollowers(ctx context.Context, authors []feed.UserID, limit int) ([][]feed.UserID, error) {
+	hashes, err := column[[]int64](ctx, s, "list followers", firstFollowers, numbers(authors), max(limit, 0))
+	lists := make([][]feed.UserID, len(hashes))
+	for i := range hashes {
+		lists[i] = make([]feed.UserID, len(hashes[i]))
+		for j, hash := range hashes[i] {
+			lists[i][j] = feed.UserOfHash(unsigned(hash))
+		}
+	}
+	return lists, err
 }
 
 // appendUsers appends the numbers of a statement, each turned into a user by user.

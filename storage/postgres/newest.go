@@ -70,6 +70,27 @@ func (s *Store) newest(ctx context.Context, rest []storage.Range, limit int) ([]
 	return top, nil
 }
 
+// PostsOf implements storage.Posts.
+func (s *Store) PostsOf(ctx context.Context, author feed.UserID, before feed.PostID, limit int) (posts []feed.Post, err error) {
+	err = s.call(ctx, "read an author's posts", func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `SELECT id, text, payload FROM posts WHERE author = $1 AND id < $2 ORDER BY id DESC LIMIT $3`,
+			int64(author), int64(before), max(limit, 0))
+		if err != nil {
+			return err
+		}
+		p := feed.Post{Author: author}
+		var text []byte
+		_, err = pgx.ForEachRow(rows, []any{(*int64)(&p.ID), &text, &p.Payload}, func() error {
+			p.Text = string(text)
+			posts = append(posts, p)
+			p.Payload = nil // the next row's is another
+			return nil
+		})
+		return err
+	})
+	return posts, err
+}
+
 // newestOfEach returns up to each posts of every range, and where to go on in each:
 // the last id found, 0 when there is no more.
 func (s *Store) newestOfEach(ctx context.Context, ranges []storage.Range, each int) (found []feed.Ref, last []feed.PostID, err error) {

@@ -189,6 +189,20 @@ func followersTile(t *testing.T, s Stores) {
 			wantEqual(t, fmt.Sprintf("followers in %d chunks, pages of %d", chunks, page), got, want)
 		}
 	}
+	asked := []feed.UserID{author, author + 2, author + 1, author}
+	for _, limit := range []int{0, 1, followers, 2 * followers} {
+		lists := result(s.Graph.FirstFollowers(bg, asked, limit))(t)
+		if len(lists) != len(asked) {
+			t.Fatalf("%d lists for %d authors", len(lists), len(asked))
+		}
+		for i, list := range lists {
+			want := result(s.Graph.ListFollowers(bg, asked[i], feed.AllHashes, limit, nil))(t)
+			wantEqual(t, fmt.Sprintf("the first %d followers of %d", limit, asked[i]), list, want)
+		}
+	}
+	if lists := result(s.Graph.FirstFollowers(bg, nil, 1))(t); len(lists) != 0 {
+		t.Fatalf("nobody asked for: %v", lists)
+	}
 	kept := []feed.UserID{99}
 	got := result(s.Graph.ListFollowers(bg, author, feed.AllHashes, 2, kept))(t)
 	if len(got) != 3 || got[0] != 99 {

@@ -15,6 +15,7 @@ var newestCases = []testCase{
 	{"Newest_AgainstBruteForce", newestAgainstModel},
 	{"Newest_NothingAsked", newestOfNothing},
 	{"Newest_ReadsYourWrites", newestAfterWrite},
+	{"PostsOf_AgainstBruteForce", postsOfAgainstModel},
 }
 
 // newestAgainstModel draws ranges and limits over a fixed set of posts.
@@ -102,5 +103,36 @@ func newestAfterWrite(t *testing.T, s Stores) {
 	}
 	for i := range last {
 		must(t, find(i))
+	}
+}
+
+// postsOfAgainstModel pages through two authors' posts, some of which are deleted, from
+// anywhere and in pages of any size.
+func postsOfAgainstModel(t *testing.T, s Stores) {
+	w := newWriter(s.Posts)
+	of := map[feed.UserID][]feed.Post{} // newest first
+	for i := range 40 {
+		author := feed.UserID(i%2 + 1)
+		of[author] = slices.Insert(of[author], 0, w.mustCreate(t, author, text(i)))
+	}
+	for _, i := range []int{17, 9, 8, 0} {
+		must(t, s.Posts.DeletePost(bg, 1, of[1][i].ID))
+		of[1] = slices.Delete(of[1], i, i+1)
+	}
+	for author := feed.UserID(1); author <= 3; author++ {
+		for _, limit := range []int{0, 1, 7, 50} {
+			for _, before := range []feed.PostID{0, 1, of[1][5].ID, of[1][5].ID + 1, of[1][15].ID, feed.MaxPostID} {
+				var want []feed.Post
+				for _, p := range of[author] {
+					if p.ID < before && len(want) < limit {
+						want = append(want, p)
+					}
+				}
+				got := result(s.Posts.PostsOf(bg, author, before, limit))(t)
+				if !slices.EqualFunc(got, want, samePost) {
+					t.Errorf("%d posts of author %d below %d: %+v, want %+v", limit, author, before, got, want)
+				}
+			}
+		}
 	}
 }

@@ -162,6 +162,8 @@ func cancelledPosts(t *testing.T, s Stores) {
 	wantCode(t, err, feed.CodeUnavailable)
 	_, err = s.Posts.Newest(ctx, everything(1), 1)
 	wantCode(t, err, feed.CodeUnavailable)
+	_, err = s.Posts.PostsOf(ctx, 1, feed.MaxPostID, 1)
+	wantCode(t, err, feed.CodeUnavailable)
 	_, err = s.Graph.GetFollowSet(ctx, 1, nil)
 	wantCode(t, err, feed.CodeUnavailable)
 }

@@ -17,8 +17,8 @@ import (
 // make the way there and back cheap, a millisecond's work for the server.
 const pipelineLength = 500
 
-// cutsLength is how many scripts that cut a pipeline has. They take a third of a
-// millisecond each, and the server serves nobody else meanwhile.
+// cutsLength is how many scripts that cut a pipeline has. They take up to a third of
+// a millisecond each, and the server serves nobody else meanwhile.
 const cutsLength = 20
 
 // pair is one post for one viewer. Pairs of one viewer stand together and go in

@@ -24,6 +24,10 @@
 // So a prefix is enough, and complete by its construction: no rule about how late
 // a delivery may be, no clock, and no mark on a list that one broke.
 //
+// To write a list anew is mostly to tidy its ends (tidy.lua): what was pushed since
+// is put in order, with those few of the sorted part that it belongs between, and the
+// tail is cut off. Only where something joins, or came very late, is it sorted whole.
+//
 // (The other way is to take a prefix as complete above its last id plus the
 // longest delay of a delivery, and to mark lists that got a later one. It reads
 // some 100 entries less, 8 µs of the server's time in the mean, and fails
@@ -110,7 +114,8 @@
 //
 // # Limits
 //
-// A script on 1,000 entries holds its server up for a third of a millisecond. Where
+// A script that sorts 1,000 entries holds its server up for a third of a millisecond,
+// one that tidies them for a tenth. Where
 // maxmemory-policy is not volatile-ttl it evicts readers before the absent, as a
 // delivery counts as use; only timelines have a TTL, and only Read and Create set
 // it. A master takes a new master_replid also when its first replica joins, and when

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -87,8 +88,9 @@ func TestRewriteOnTheWay(t *testing.T) {
 	from, _ := m.masterOf(slot)
 	build(t, s, v, 8)
 	m.begin(slot, from, another(m, from))
-	repeats := append(manyPosts(v, 5, 20), manyPosts(v, 20, 5)...) // else the list is merely cut
-	if out, err := s.Deliver(ctx, repeats); err != nil || len(out.Undelivered) > 0 {
+	// Repeats, else the list is merely cut; and one far from the others, else it is tidied.
+	posts := slices.Concat(manyPosts(v, 5, 20), manyPosts(v, 20, 5), manyPosts(v, 1<<60, 1))
+	if out, err := s.Deliver(ctx, posts); err != nil || len(out.Undelivered) > 0 {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	if page := read(t, s, v); page.State != timeline.Absent {

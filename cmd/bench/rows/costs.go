@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"skein/cmd/internal/capacity"
 )
 
 // costs is the processor time that turns took, by process: this one, clients
@@ -21,7 +23,7 @@ type costs struct {
 func (s *stores) costs() *costs { return &costs{servers: s.servers, spent: map[string]time.Duration{}} }
 
 // thisProcess is the bench, with the part of Skein that a row runs in it.
-const thisProcess = "this process"
+const thisProcess = "skein"
 
 // now is what each process has taken since it began.
 func (c *costs) now() map[string]time.Duration {
@@ -52,11 +54,26 @@ func (c *costs) closedLoop(ctx context.Context, clients int, length time.Duratio
 	return rate, err
 }
 
+// micros is the processor time of each process for one unit, in microseconds.
+func (c *costs) micros() map[string]float64 {
+	of := map[string]float64{}
+	for name, spent := range c.spent {
+		of[name] = spent.Seconds() * 1e6 / c.units
+	}
+	return of
+}
+
 // String tells the microseconds of each process for one unit.
 func (c *costs) String() string {
 	var each []string
-	for _, name := range slices.Sorted(maps.Keys(c.spent)) {
-		each = append(each, fmt.Sprintf("%s %.1f µs", name, c.spent[name].Seconds()*1e6/c.units))
+	of := c.micros()
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		each = append(each, fmt.Sprintf("%s %.1f µs", name, of[name]))
 	}
 	return "processor time for each, clients included: " + strings.Join(each, ", ")
+}
+
+// note keeps what a unit takes of each engine, for who plans with it.
+func (b *Bench) note(row, unit string, of map[string]float64) {
+	b.Costs = append(b.Costs, capacity.Cost{Row: row, Unit: unit, Of: of})
 }

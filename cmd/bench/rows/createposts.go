@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"skein/cmd/bench/report"
+	"skein/cmd/internal/capacity"
 	"skein/deploy/local/servers"
 	"skein/feed"
 	"skein/feed/policy"
@@ -77,6 +78,12 @@ func (r createPosts) Measure(ctx context.Context, b *Bench) (rows []report.Row, 
 	if err != nil {
 		return nil, err
 	}
+	b.note(r.name(), capacity.Post, costs.micros())
+	if b.Sizes && len(r.on) > 0 {
+		if err := s.noteSizes(ctx, r.name(), float64(posting.number.Load())); err != nil {
+			return nil, err
+		}
+	}
 	return []report.Row{{
 		Name: r.name(), Value: value, Unit: "posts/s", Better: report.Higher, Target: new(0.5),
 		Ceiling: &ceiling, CeilingName: &rival.name,
@@ -109,8 +116,8 @@ func (r createPosts) rival(ctx context.Context, b *Bench, s *stores) (*bare, err
 			return nil, err
 		}
 		return &bare{
-			name: fmt.Sprintf("bare inserts of the same rows, prepared and to the node that has them, at LOCAL_QUORUM, "+
-				"four statements a post one after another, by %d goroutines", r.clients),
+			name: fmt.Sprintf("bare inserts of the same rows, prepared and to the node that has them, four statements a post one after another, "+
+				"the key's IF NOT EXISTS at LOCAL_SERIAL, the others at LOCAL_QUORUM, by %d goroutines", r.clients),
 			insert: loop(inserts.insert),
 			close:  inserts.session.Close,
 		}, nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"skein/cmd/bench/report"
+	"skein/cmd/internal/capacity"
 	"skein/deploy/local/servers"
 	"skein/fanout"
 	"skein/feed"
@@ -70,6 +71,7 @@ func (r deliverRedis) Measure(ctx context.Context, b *Bench) (rows []report.Row,
 	if err != nil {
 		return nil, err
 	}
+	b.note(r.name(), capacity.Delivery, costs.micros())
 	return []report.Row{{
 		Name: r.name(), Value: value, Unit: "entries/s", Better: report.Higher, Target: &r.target,
 		Ceiling: &ceiling, CeilingName: new(rival.name()),

@@ -9,6 +9,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"skein/cmd/bench/report"
+	"skein/cmd/internal/capacity"
 	"skein/deploy/local/servers"
 	"skein/feed"
 	"skein/timeline"
@@ -39,6 +40,7 @@ func (r entryBytesRedis) Measure(ctx context.Context, b *Bench) (rows []report.R
 	if err != nil {
 		return nil, err
 	}
+	b.note("bytes_redis", capacity.TimelineBytes, map[string]float64{servers.Redis: value * float64(r.entries)})
 	return []report.Row{{
 		Name: "bytes_redis", Value: value, Unit: "bytes/entry", Better: report.Lower, Target: new(12.0),
 		Setup: report.Setup{

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 
 	"skein/cmd/bench/report"
+	"skein/cmd/internal/capacity"
+	"skein/deploy/local/servers"
 	"skein/feed"
 	"skein/feed/policy"
 )
@@ -60,6 +62,14 @@ func (r readsIn) Measure(ctx context.Context, b *Bench) (rows []report.Row, err 
 	})
 	if err != nil {
 		return nil, err
+	}
+	b.note("reads_vs_postgres_in", capacity.Read, costs.micros())
+	if b.Sizes {
+		size, err := s.tableSize(ctx, "follows")
+		if err != nil {
+			return nil, err
+		}
+		b.note("reads_vs_postgres_in", capacity.FollowBytes, map[string]float64{servers.Postgres: size / float64(r.viewers*r.follows)})
 	}
 	return []report.Row{{
 		Name: "reads_vs_postgres_in", Value: value, Unit: "reads/s", Better: report.Higher, Target: new(20.0),

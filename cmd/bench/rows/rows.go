@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"skein/cmd/bench/report"
+	"skein/cmd/internal/capacity"
 )
 
 // Bench is what all rows share.
@@ -36,6 +37,10 @@ type Bench struct {
 	// Profiles, unless "", is the folder to which each row writes a profile of
 	// the processors in its last turn, and one of all its allocations.
 	Profiles string
+	// Costs gets what a unit of work took of each engine, of every row that knows.
+	Costs []capacity.Cost
+	// Sizes has rows look at the files of their servers as well, for Costs.
+	Sizes bool
 	// Progress is told what a row is at; nil for silence.
 	Progress func(string)
 }
@@ -52,7 +57,7 @@ type Row interface {
 func All() []Row {
 	return []Row{
 		createPosts{users: 10_000, follows: 200_000, clients: 64},
-		deliver{users: 100_000, follows: 2_200_000, celebrities: 2, share: 0.05, entries: 800, posts: 20_000},
+		deliver{users: 100_000, follows: 2_200_000, celebrities: 2, share: 0.05, entries: 800, posts: 10_000},
 		million{followers: 1_000_000, entries: 100, target: 1},
 		homeReads{users: 20_000, follows: 800_000, celebrities: 5, share: 0.6, posts: 250_000, clients: 64, target: 0.6},
 		latency{users: 20_000, follows: 400_000, celebrities: 5, share: 0.6, posts: 200_000, readers: 200, few: 50, many: 5_000},
@@ -60,14 +65,26 @@ func All() []Row {
 		entryBytes{timelines: 20_000, entries: 800},
 		deliverRedis{onServers, deliver{users: 100_000, follows: 1_000_000, celebrities: 2, share: 0.05, entries: 800, posts: 5_000}, 0.7},
 		million{on: onServers, followers: 1_000_000, entries: 50, target: 3.5},
-		homeReads{on: onRedis, users: 20_000, follows: 800_000, celebrities: 5, share: 0.6, posts: 80_000, clients: 64, target: 0.4},
+		homeReads{on: onRedis, users: 20_000, follows: 800_000, celebrities: 5, share: 0.6, posts: 60_000, clients: 64, target: 0.4},
 		entryBytesRedis{timelines: 500, entries: timelineCap},
 		readsIn{viewers: 2_000, follows: 200, authors: 80_000, posts: 2_000_000, clients: 64},
 		createPosts{on: onServers, users: 10_000, follows: 200_000, clients: 64},
 		deliverRedis{onCluster, deliver{users: 50_000, follows: 500_000, celebrities: 2, share: 0.05, entries: 800, posts: 5_000}, 0.6},
 		createPosts{on: onAll, users: 10_000, follows: 200_000, clients: 64},
+		authorPages{authors: 400, posts: 100, clients: 64},
 		lagServers{users: 10_000, follows: 400_000, posts: 200_000, clients: 64, reads: 5},
 	}
+}
+
+// ForCosts returns the rows that a plan of capacity is made of: those of [All] that know
+// what a post, a delivery and a read cost on servers, and what no other row measures,
+// reads of posts in Cassandra.
+func ForCosts() []Row {
+	rows, err := Find(All(), "posts_postgres", "posts_cassandra", "deliveries_redis", "deliveries_cluster", "reads_vs_postgres_in", "bytes_redis")
+	if err != nil {
+		panic(err) // they are named above
+	}
+	return append(rows, readsSpread{viewers: 400, follows: 20, posts: 50, clients: 8})
 }
 
 // Find returns those of all that measure one of names; all of them when there

@@ -27,6 +27,9 @@ type stores struct {
 	on      on
 	servers running
 	dir     string
+	// stopped, unless nil, is called when the servers have stopped and their files
+	// are still there.
+	stopped func() error
 }
 
 // open makes stores in a new folder. The row must close them.
@@ -69,7 +72,11 @@ func (s *stores) close() (err error) {
 	if s.Set != nil {
 		err = s.Close()
 	}
-	return errors.Join(err, s.servers.stop(), os.RemoveAll(s.dir))
+	err = errors.Join(err, s.servers.stop())
+	if s.stopped != nil && err == nil {
+		err = s.stopped()
+	}
+	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
 // follow imports edges, and makes their users. On PostgreSQL all of a row go in one

@@ -91,10 +91,10 @@ type Machine struct {
 	Disk   float64 `json:"disk"`
 }
 
-// Need is what one engine takes. Cores are at the peak, Memory and Disk in bytes with
-// all replicas, Network in bytes a second at the peak, in and out, without replication.
-// Machines are as many as the scarcest of cores, memory and disk asks for, and one for
-// each replica at least.
+// Need is what one engine takes. Cores are at the peak, Memory and Disk in bytes, all
+// with all replicas, Network in bytes a second at the peak, in and out, without
+// replication. Machines are as many as the scarcest of cores, memory and disk asks for,
+// and one for each replica at least.
 type Need struct {
 	Engine   string  `json:"engine"`
 	Cores    float64 `json:"cores"`
@@ -102,6 +102,8 @@ type Need struct {
 	Disk     float64 `json:"disk"`
 	Network  float64 `json:"network"`
 	Machines int64   `json:"machines"`
+	// Parts tells in words how the engine is divided; "" if there is nothing to say.
+	Parts string `json:"parts,omitempty"`
 	// TooLarge says that the engine does not spread over machines, and takes more
 	// than one for a copy.
 	TooLarge bool `json:"too_large"`
@@ -116,7 +118,7 @@ func Plan(l Load, c Costs, m Machine) []Need {
 	for _, e := range c.Engines {
 		n := Need{
 			Engine: e.Name,
-			Cores:  (r.Posts*e.Post + r.Deliveries*e.Delivery + r.Reads*e.Read) / 1e6 / c.Utilization,
+			Cores:  ((r.Posts*e.Post+r.Deliveries*e.Delivery)*e.Replicas + r.Reads*e.Read*e.ReadFrom) / 1e6 / c.Utilization,
 			Memory: live * e.TimelineBytes * e.Replicas,
 			Disk: (posts*(e.PostBytes+e.PostCopies*l.PostBytes) + users*l.Follows*e.FollowBytes +
 				users*l.Posts*e.EventDays*(e.EventBytes+e.EventCopies*l.PostBytes)) * e.Replicas,
@@ -125,6 +127,9 @@ func Plan(l Load, c Costs, m Machine) []Need {
 		}
 		n.Machines = int64(math.Ceil(max(e.Replicas, n.Cores/m.Cores, n.Memory/m.Memory, n.Disk/m.Disk)))
 		n.TooLarge = e.OneMachine && float64(n.Machines) > e.Replicas
+		if e.Parts != nil {
+			n.Parts = e.Parts(l, n)
+		}
 		needs = append(needs, n)
 	}
 	return needs

@@ -25,14 +25,14 @@ func TestPublishedLoad(t *testing.T) {
 func TestPlan(t *testing.T) {
 	l := Load{Users: 864_000, Follows: 100, Active: 0.5, Pushed: 0.9, Posts: 1, Reads: 20, Peak: 2, PostBytes: 100, Days: 10}
 	c := Costs{Utilization: 0.5, Engines: []Engine{{
-		Name: "e", Post: 100, Delivery: 10, Read: 1000, Replicas: 3,
+		Name: "e", Post: 100, Delivery: 10, Read: 1000, Replicas: 3, ReadFrom: 2,
 		PostBytes: 50, PostCopies: 1, FollowBytes: 10, EventBytes: 20, EventDays: 2,
 		TimelineBytes: 1000, PostWire: 10, WirePosts: 1, OneMachine: true, DeliveryWire: 1, ReadWire: 7, ReadPosts: 1,
 	}}}
 	m := Machine{Cores: 8, Memory: 1e9, Disk: 1e12}
 	n := Plan(l, c, m)[0]
 	// 20 posts, 900 deliveries and 200 reads a second.
-	near(t, "cores", n.Cores, (20*100+900*10+200*1000)/1e6/0.5)
+	near(t, "cores", n.Cores, ((20*100+900*10)*3+200*1000*2)/1e6/0.5)
 	near(t, "memory", n.Memory, 432_000*1000*3)
 	near(t, "disk", n.Disk, 3*(8_640_000*150+86_400_000*10+864_000*2*20))
 	near(t, "network", n.Network, 20*(10+100)+900+200*107)
@@ -71,6 +71,15 @@ func TestValidate(t *testing.T) {
 		bad(&l)
 		if l.Validate() == nil {
 			t.Errorf("%+v is taken", l)
+		}
+	}
+}
+
+// What was measured last can be read, and is enough for a plan on PostgreSQL.
+func TestMeasured(t *testing.T) {
+	for _, e := range Servers(LastMeasured()).Engines {
+		if !(e.Post > 0 && e.Delivery > 0) {
+			t.Errorf("something of %s is missing: %+v", e.Name, e)
 		}
 	}
 }

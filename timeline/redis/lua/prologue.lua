@@ -32,6 +32,12 @@ local function less(a, b)
   return ah < bh or (ah == bh and al < bl)
 end
 
+-- highest returns the higher of the two entries that a post may have: as a bottom it
+-- has both at or below it.
+local function highest(e)
+  return sub(e, 1, 7) .. string.char(byte(e, 8) - byte(e, 8) % 2 + 1)
+end
+
 -- push adds strings to a list by LPUSH or RPUSH, in portions that fit Lua's stack.
 local function push(command, key, items, n)
   for first = 1, n, 1000 do

@@ -11,7 +11,7 @@ local function newest(all, cap, bottom)
     if last and (e == last or (byte(last, 8) == byte(e, 8) + 1 and sub(e, 1, 7) == sub(last, 1, 7) and byte(e, 8) % 2 == 0)) then
       kept[n], plain = e, false
     elseif n == cap then
-      local dropped = sub(e, 1, 7) .. string.char(byte(e, 8) - byte(e, 8) % 2 + 1)
+      local dropped = highest(e)
       if less(bottom, dropped) then bottom = dropped end
       break
     else
@@ -25,12 +25,14 @@ end
 
 -- rewrite joins more entries (a string of packed ones) to a timeline, sorts it,
 -- drops repeats and what the cap leaves out, and puts header h behind it. The
--- TTL stays. SORT with STORE compares bytes; without it, by locale.
+-- TTL stays. Where nothing joins, tidy mostly does. SORT with STORE compares bytes; without it, by locale.
 --
 -- Redis refuses a script for want of memory at its first write or never, so the
 -- list is not left without its header: entries that come are pushed first, and a
 -- mere cut, which gives memory back, begins with what is never refused.
 local function rewrite(key, h, cap, more)
+  local tidied = more == '' and tidy(key, h, cap)
+  if tidied then return tidied end
   local ttl, items = call('PTTL', key), {}
   for at = 1, #more, 8 do items[#items + 1] = sub(more, at, at + 7) end
   push('LPUSH', key, items, #items)
