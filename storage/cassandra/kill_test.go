@@ -47,10 +47,11 @@ func poster(url string) {
 // A process is killed between event and post, and another after the post, before the
 // acknowledgement: both posts are completed and published, the first not at once.
 func TestW1_KilledBetweenTheSteps(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("waits until a dead process counts as dead")
 	}
-	url := emptied(t)
+	url := emptied(t).url
 	steps := []cassandra.Step{cassandra.StepEvent, cassandra.StepPost}
 	ids := make([]feed.PostID, len(steps))
 	var killing sync.WaitGroup

@@ -1,8 +1,6 @@
 package cassandra_test
 
 import (
-	"fmt"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -14,7 +12,8 @@ import (
 // refused, two migrations at once bring it up to date, one more changes nothing, and a
 // newer schema is left alone.
 func TestMigrate(t *testing.T) {
-	url := withKeyspace(serverURL(t), fmt.Sprintf("skein_migrate_%x", rand.Uint32()))
+	t.Parallel()
+	url := newKeyspace(t)
 	t.Cleanup(func() { dropKeyspace(url) })
 	must(t, cassandra.MigrateTo(bg, url, 1))
 	wantOneLine(t, openFails(t, url, cassandra.Options{}), "has version 1", "this program needs 4", "run: skein migrate")
@@ -34,7 +33,7 @@ func TestMigrate(t *testing.T) {
 	session, err := cassandra.Session(url)
 	must(t, err)
 	defer session.Close()
-	for table := range tables {
+	for _, table := range tables {
 		var name string
 		must(t, session.Query(`SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?`, keyspaceOf(url), table).Scan(&name))
 	}
@@ -45,6 +44,7 @@ func TestMigrate(t *testing.T) {
 
 // Every statement may be run again: a migration that died is.
 func TestMigrate_StatementsMayBeRepeated(t *testing.T) {
+	t.Parallel()
 	all := cassandra.CQL()
 	if len(all) < len(tables) {
 		t.Errorf("%d statements, want one for each table at least", len(all))

@@ -50,6 +50,7 @@ func wantOneLine(t testing.TB, err error, parts ...string) {
 }
 
 func TestParseURL(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		url                   string
 		hosts                 []string
@@ -87,7 +88,8 @@ func TestParseURL(t *testing.T) {
 }
 
 func TestOpen_SaysWhatToDo(t *testing.T) {
-	url := serverURL(t)
+	t.Parallel()
+	url := emptied(t).url
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	must(t, closed.Close())
@@ -123,8 +125,9 @@ func TestOpen_HalfASchema(t *testing.T) {
 
 // A cluster of one node loses what its disk loses: that is said, loudly.
 func TestOpen_WeakSettings(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
-	s, err := cassandra.Open(bg, serverURL(t), cassandra.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s, err := cassandra.Open(bg, emptied(t).url, cassandra.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	must(t, err)
 	must(t, s.Close())
 	if !strings.Contains(log.String(), "MAY LOSE") || !strings.Contains(log.String(), "replication factor of 1") {

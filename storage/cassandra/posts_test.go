@@ -98,7 +98,8 @@ func relay(t testing.TB, s *cassandra.Store) (published []feed.PostID) {
 // W4: a process that falls asleep between its event and the look at the clock finds
 // the id late, and takes the event back; it is another's that is visible.
 func TestW4_LateAfterTheEvent(t *testing.T) {
-	url, asleep := emptied(t), &clock{}
+	t.Parallel()
+	url, asleep := emptied(t).url, &clock{}
 	s := openWith(t, url, asleep)
 	s.OnStep(func(at cassandra.Step) {
 		if at == cassandra.StepEvent {
@@ -122,7 +123,8 @@ func TestW4_LateAfterTheEvent(t *testing.T) {
 // A relay took the process for dead, and decided that the post comes to be: then it is
 // no longer the process's to find it late.
 func TestW4_LateAfterARelayCompletedIt(t *testing.T) {
-	url, asleep := emptied(t), &clock{}
+	t.Parallel()
+	url, asleep := emptied(t).url, &clock{}
 	s, other := openWith(t, url, asleep), open(t, url)
 	id := takeID(t, s)
 	s.OnStep(func(at cassandra.Step) {
@@ -145,7 +147,8 @@ func TestW4_LateAfterARelayCompletedIt(t *testing.T) {
 // I6: between event and post OldestEvent counts the post, on every server; no relay
 // publishes it, though it may be asked.
 func TestI6_CountedWhileItIsWritten(t *testing.T) {
-	url := emptied(t)
+	t.Parallel()
+	url := emptied(t).url
 	s, other := open(t, url), open(t, url)
 	id := takeID(t, s)
 	s.OnStep(func(at cassandra.Step) {
@@ -173,7 +176,8 @@ func TestI6_CountedWhileItIsWritten(t *testing.T) {
 
 // Events of a process that ended are another's at once.
 func TestF1_EventsOfOneThatClosed(t *testing.T) {
-	url := emptied(t)
+	t.Parallel()
+	url := emptied(t).url
 	s, other := open(t, url), open(t, url)
 	post := create(t, s, 1)
 	create(t, other, 2) // it is present
@@ -190,7 +194,8 @@ func TestF1_EventsOfOneThatClosed(t *testing.T) {
 // A post that is written again, with its own stamp, after it was deleted stays
 // deleted; also when whoever deletes has a clock that is behind.
 func TestT4_ALateRewriteDoesNotResurrect(t *testing.T) {
-	url, behind := emptied(t), &clock{}
+	t.Parallel()
+	url, behind := emptied(t).url, &clock{}
 	s := openWith(t, url, behind)
 	post := create(t, s, 1)
 	behind.set(-5 * time.Second)
@@ -204,17 +209,18 @@ func TestT4_ALateRewriteDoesNotResurrect(t *testing.T) {
 // A finished part of the outbox is dropped; an event that arrives there late, which
 // nobody acknowledged, is not seen.
 func TestFinishedBucketsAreDropped(t *testing.T) {
-	url := emptied(t)
-	old := feed.IDAt(time.Now().Add(-2 * time.Hour)) // where no other test was
+	t.Parallel()
+	keyspace := emptied(t)
+	old := feed.IDAt(time.Now().Add(-2 * time.Hour))
 	shard, bucket := cassandra.PlaceOf(old)
-	must(t, ours.session.Query(`INSERT INTO outbox_spans (one, span) VALUES (0, ?)`, cassandra.SpanOf(bucket)).Exec())
-	s, late := open(t, url), int64(old)
+	must(t, keyspace.session.Query(`INSERT INTO outbox_spans (one, span) VALUES (0, ?)`, cassandra.SpanOf(bucket)).Exec())
+	s, late := open(t, keyspace.url), int64(old)
 	arrives := func() (n int) {
 		late++
 		stamp := cassandra.StampOf(feed.PostID(late))
-		must(t, ours.session.Query(`INSERT INTO outbox (shard, bucket, post, author) VALUES (?, ?, ?, 1) USING TIMESTAMP ?`, shard, bucket, late, stamp).Exec())
-		must(t, ours.session.Query(`SELECT count(*) FROM outbox WHERE shard = ? AND bucket = ? AND post = ?`, shard, bucket, late).Scan(&n))
-		must(t, ours.session.Query(`DELETE FROM outbox USING TIMESTAMP ? WHERE shard = ? AND bucket = ? AND post = ?`, stamp+1, shard, bucket, late).Exec())
+		must(t, keyspace.session.Query(`INSERT INTO outbox (shard, bucket, post, author) VALUES (?, ?, ?, 1) USING TIMESTAMP ?`, shard, bucket, late, stamp).Exec())
+		must(t, keyspace.session.Query(`SELECT count(*) FROM outbox WHERE shard = ? AND bucket = ? AND post = ?`, shard, bucket, late).Scan(&n))
+		must(t, keyspace.session.Query(`DELETE FROM outbox USING TIMESTAMP ? WHERE shard = ? AND bucket = ? AND post = ?`, stamp+1, shard, bucket, late).Exec())
 		return n
 	}
 	if n := arrives(); n != 1 {

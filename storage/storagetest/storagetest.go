@@ -36,11 +36,14 @@ type testCase struct {
 	run  func(*testing.T, Stores)
 }
 
-// Run runs the whole suite.
+// Run runs the whole suite, several cases at once.
 func Run(t *testing.T, open Open) {
 	for _, group := range [][]testCase{postCases, requestCases, newestCases, outboxCases, grantCases, userCases, followCases, importCases, sharedCases} {
 		for _, c := range group {
-			t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel() // with servers they mostly wait
+				c.run(t, open(t))
+			})
 		}
 	}
 }
