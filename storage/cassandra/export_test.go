@@ -67,3 +67,9 @@ func CQL() (all []string) {
 	}
 	return all
 }
+
+// KeyOf and ContentOf are what is stored of a request.
+var (
+	KeyOf     = keyOf
+	ContentOf = contentOf
+)
