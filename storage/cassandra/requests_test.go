@@ -20,16 +20,16 @@ func TestW3_AnAbandonedKeyIsReplaced(t *testing.T) {
 	must(t, keyspace.session.Query(`INSERT INTO requests (author, key, post, content) VALUES (1, ?, ?, ?) IF NOT EXISTS`,
 		cassandra.KeyOf(dead.RequestID), int64(dead.Post.ID), cassandra.ContentOf(dead.Post)).Exec())
 
-	post, err := s.CreatePost(bg, draft(takeID(t, s), 1, "key"))
-	must(t, err)
+	create := func(id feed.PostID) (feed.Post, error) { return s.CreatePost(bg, draft(id, 1, "key")) }
+	post := inTime(t, s, create)
 	if post.ID == dead.Post.ID {
 		t.Fatal("the retry got the id of which nothing came to be")
 	}
 	if complete, err := cassandra.Settle(s, bg, dead.Post.ID, true); complete || err != nil {
 		t.Errorf("a late event of the dead call is completed: %v, %v", complete, err)
 	}
-	if again, err := s.CreatePost(bg, draft(takeID(t, s), 1, "key")); err != nil || again.ID != post.ID {
-		t.Errorf("one more retry gives %v, %v; want post %d", again, err, post.ID)
+	if again := inTime(t, s, create); again.ID != post.ID {
+		t.Errorf("one more retry gives post %d, want %d", again.ID, post.ID)
 	}
 	if refs := newest(t, s, 1); len(refs) != 1 {
 		t.Errorf("the author has %v, want one post", refs)
@@ -42,7 +42,9 @@ func TestW3_ARetryWaitsForTheFirst(t *testing.T) {
 	t.Parallel()
 	url := emptied(t).url
 	s, other := open(t, url), open(t, url)
-	first := takeID(t, s)
+	create := func(s *cassandra.Store) func(feed.PostID) (feed.Post, error) {
+		return func(id feed.PostID) (feed.Post, error) { return s.CreatePost(bg, draft(id, 1, "key")) }
+	}
 	s.OnStep(func(at cassandra.Step) {
 		if at != cassandra.StepEvent {
 			return
@@ -53,9 +55,8 @@ func TestW3_ARetryWaitsForTheFirst(t *testing.T) {
 			t.Errorf("a retry beside the first call: %v, %v; want it to wait", post.ID, err)
 		}
 	})
-	_, err := s.CreatePost(bg, draft(first, 1, "key"))
-	must(t, err)
-	if post, err := other.CreatePost(bg, draft(takeID(t, other), 1, "key")); err != nil || post.ID != first {
-		t.Errorf("the retry got %v, %v; want post %d", post.ID, err, first)
+	first := inTime(t, s, create(s))
+	if retry := inTime(t, other, create(other)); retry.ID != first.ID {
+		t.Errorf("the retry got post %d, want %d", retry.ID, first.ID)
 	}
 }
