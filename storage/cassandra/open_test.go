@@ -113,16 +113,6 @@ func TestOpen_SaysWhatToDo(t *testing.T) {
 	all.Wait()
 }
 
-// A keyspace whose schema has a version and not all that belongs to it is refused,
-// with what is missing.
-func TestOpen_HalfASchema(t *testing.T) {
-	url := withKeyspace(serverURL(t), "skein_half_a_schema")
-	must(t, cassandra.Migrate(bg, url))
-	must(t, ours.session.Query(`DROP TABLE skein_half_a_schema.leases`).Exec())
-	wantOneLine(t, openFails(t, url, cassandra.Options{}), "not whole, it lacks leases (", "run: skein migrate")
-	must(t, ours.session.Query(`DROP KEYSPACE skein_half_a_schema`).Exec())
-}
-
 // A cluster of one node loses what its disk loses: that is said, loudly.
 func TestOpen_WeakSettings(t *testing.T) {
 	t.Parallel()
