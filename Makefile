@@ -18,7 +18,7 @@ VERSION := $(or $(shell git --git-dir=.git describe --tags --always --dirty 2>/d
 # Packages in which goroutines meet, and whose short tests are fast.
 RACE := ./feed/... ./storage/embedded ./timeline/... ./fanout/... ./loadgen/... ./cmd/skein ./cmd/skein/terminal
 
-.PHONY: help build demo bench costs test test-embedded test-cassandra check generate baseline tools clean lint fulltest race passed
+.PHONY: help build demo bench costs test test-embedded check generate baseline tools clean lint fulltest race passed
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,8 +26,8 @@ help: ## list the targets
 build: ## build bin/skein and bin/loadgen
 	go build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/skein ./cmd/loadgen
 
-demo: build ## show it: load a graph, post, read, check (GRAPH=file GRAPH_FLAGS=--undirected; ENGINES=servers)
-	bin/loadgen demo $(if $(ENGINES),--engines '$(ENGINES)') $(if $(GRAPH),--graph '$(GRAPH)') $(GRAPH_FLAGS)
+demo: build ## show it: load a graph, post, read, check (GRAPH=file GRAPH_FLAGS=--undirected; ENGINES=servers or cluster)
+	bin/loadgen demo $(if $(ENGINES),--engines '$(ENGINES)') $(if $(GRAPH_ENGINE),--graph-engine '$(GRAPH_ENGINE)') $(if $(GRAPH),--graph '$(GRAPH)') $(GRAPH_FLAGS)
 
 bench: ## measure: each figure beside its ceiling, into out/bench.json (ROW=name for one); under 10 minutes
 	go build -buildvcs=false -o bin/ ./cmd/bench
@@ -38,19 +38,13 @@ costs: ## measure what skein plan reckons with, on a quiet machine; under 10 min
 	bin/bench --out out/costs.json --costs cmd/internal/capacity/measured.json
 	SKEIN_REWRITE=true go test -count=1 ./cmd/skein -run TestCapacityPage
 
-test: build lint ## everything but Cassandra: build, lint, all tests on servers too, race detector
+test: build lint ## everything: build, lint, all tests on all engines, race detector
 	go build -buildvcs=false -o bin/ ./deploy/local
 	bin/local with $(MAKE) --no-print-directory fulltest race passed
 
 test-embedded: export SKEIN_TEST_ENGINES := none
 test-embedded: build lint fulltest race ## the part of it that needs no servers
-	@echo "make test-embedded: all passed, WITHOUT PostgreSQL, Kafka and Redis ($(VERSION))"
-
-test-cassandra: ## storage on Cassandra, which make test leaves out as yet; minutes
-	go build -buildvcs=false -o bin/ ./deploy/local
-	bin/local up cassandra
-	eval "$$(bin/local env | grep CASSANDRA)" && go test -count=1 -vet=off -timeout 9m ./storage/cassandra ./cmd/internal/engines; \
-		status=$$?; bin/local down cassandra; exit $$status
+	@echo "make test-embedded: all passed, WITHOUT PostgreSQL, Cassandra, Kafka and Redis ($(VERSION))"
 
 check: export SKEIN_TEST_ENGINES := none
 check: lint ## format, vet, staticcheck, import rules, fast tests; under a minute with tools built

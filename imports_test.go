@@ -66,7 +66,7 @@ var rooms = append([]room{
 
 	// The commands put everything together. As gRPC clients of the API (post,
 	// read, a health check) they may use its types, never those of events.
-	{path: "cmd/internal/engines", rule: 4, sees: slices.Concat(contracts, implementations)},
+	{path: "cmd/internal/engines", rule: 4, sees: slices.Concat(contracts, implementations), tests: []string{"deploy/local/servers"}},
 	{path: "cmd/internal/rpc", rule: 4, sees: []string{"feed/server"}},
 	{path: "cmd/loadgen", rule: 5, sees: []string{"cmd/internal/progress", "loadgen/...", "deploy/local/servers"}, tests: []string{"..."}},
 	{path: "cmd/skein", rule: 4, sees: slices.Concat(contracts, []string{"cmd/internal/engines", "cmd/internal/progress", "cmd/internal/rpc", "cmd/internal/threads", "cmd/internal/capacity", "cmd/skein/terminal", "feed/server", "fanout", "loadgen/graph", "proto/feed/v1"}), tests: []string{"..."}},

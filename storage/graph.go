@@ -82,8 +82,11 @@ type Follows interface {
 	// where the engine can, for those who have few.
 	FirstFollowers(ctx context.Context, authors []feed.UserID, limit int) ([][]feed.UserID, error)
 
-	// ImportFollows adds many edges and makes users that do not exist. All of
-	// one call, at most MaxImport edges, commits at once. Edges that exist, or
+	// ImportFollows adds many edges, at most MaxImport, and makes users that do not
+	// exist. Up to 250 edges of one viewer commit at once, under one version; of a
+	// call as a whole that holds only where the engine has transactions over rows
+	// (embedded, PostgreSQL). After an error some or all of the edges may be there,
+	// each at both ends; imported again, the rest is added. Edges that exist, or
 	// stand twice in the call, count as received and not as added.
 	ImportFollows(ctx context.Context, edges []feed.Follow) (Imported, error)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"skein/deploy/local/servers"
 	"skein/loadgen"
 )
 
@@ -30,7 +31,7 @@ const dyingTakes = 200 * time.Millisecond
 
 func (p *program) demoCommand() *cobra.Command {
 	o := demoOptions()
-	skein, kind := "", embedded
+	skein, kind, graph := "", embedded, ""
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Start a server, let celebrities post into a busy day, and check every timeline",
@@ -38,34 +39,45 @@ func (p *program) demoCommand() *cobra.Command {
 
 With --engines servers it starts PostgreSQL, Kafka and Redis for itself, two API servers
 and two workers over them, and loads both API servers: with 10,000 users, 400,000 follows
-and 300 calls a second, unless told otherwise. What of these engines is not installed is
-fetched once.`,
+and 300 calls a second, unless told otherwise. With --engines cluster posts are in
+Cassandra and timelines in a Redis Cluster of three masters with replicas. What of these
+engines is not installed is fetched once.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := o.checkGraph(c.Flags()); err != nil {
 				return err
 			}
-			switch kind {
-			case embedded:
-			case realServers:
-				o.scaleDown(c.Flags())
-			default:
-				return fmt.Errorf("%w: --engines is %q; embedded or servers", loadgen.ErrConfig, kind)
+			on, err := o.chooseEngines(c.Flags(), kind, graph)
+			if err != nil {
+				return err
 			}
-			return p.demo(c.Context(), o, skein, kind)
+			return p.demo(c.Context(), o, skein, on)
 		},
 	}
 	o.bindLoad(c.Flags())
-	c.Flags().StringVar(&kind, "engines", kind, "what the servers keep their data in: embedded, or servers")
+	c.Flags().StringVar(&kind, "engines", kind, "what the servers keep their data in: embedded, servers, or cluster")
+	c.Flags().StringVar(&graph, "graph-engine", "", "what keeps users and follows on servers or a cluster: postgres (the default), or cassandra")
 	c.Flags().StringVar(&skein, "skein", "", "`path` of the skein program (default: beside this one, else bin/skein)")
 	return c
 }
 
-// What --engines may be.
-const embedded, realServers = "embedded", "servers"
-
-// scaleDown makes the show fit engines that are processes on the same two cores.
-func (o *options) scaleDown(given *pflag.FlagSet) {
+// chooseEngines returns the engines of a kind, with another one for the graph unless
+// that is "", and makes the show fit them: as processes on the same two cores, unless
+// it was told otherwise.
+func (o *options) chooseEngines(given *pflag.FlagSet, kind, graph string) (backends, error) {
+	on, known := kinds[kind]
+	switch {
+	case !known:
+		return on, fmt.Errorf("%w: --engines is %q; embedded, servers or cluster", loadgen.ErrConfig, kind)
+	case kind == embedded && graph != "":
+		return on, fmt.Errorf("%w: --graph-engine is for --engines servers and cluster", loadgen.ErrConfig)
+	case kind == embedded:
+		return on, nil
+	case graph == servers.Postgres || graph == servers.Cassandra:
+		on.graph = graph
+	case graph != "":
+		return on, fmt.Errorf("%w: --graph-engine is %q; postgres or cassandra", loadgen.ErrConfig, graph)
+	}
 	if !given.Changed("users") {
 		o.Users = 10_000
 	}
@@ -75,10 +87,11 @@ func (o *options) scaleDown(given *pflag.FlagSet) {
 	if !given.Changed("rate") {
 		o.Rate = 300
 	}
+	return on, nil
 }
 
 // demo runs o against processes of its own, which it leaves nothing of.
-func (p *program) demo(ctx context.Context, o options, skein, kind string) (err error) {
+func (p *program) demo(ctx context.Context, o options, skein string, on backends) (err error) {
 	if err := o.Validate(); err != nil {
 		return err
 	}
@@ -93,7 +106,7 @@ func (p *program) demo(ctx context.Context, o options, skein, kind string) (err 
 	fmt.Fprintf(p.stderr, "starting %s on data in %s\n", skein, dir)
 	site := &site{skein: skein, dir: dir, stderr: p.stderr}
 	defer func() { err = errors.Join(err, site.stop()) }()
-	if err := site.start(ctx, kind); err != nil {
+	if err := site.start(ctx, on); err != nil {
 		return err
 	}
 	o.Targets, o.Metrics = site.targets(), site.metrics()

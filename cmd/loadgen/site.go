@@ -7,9 +7,31 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 
 	"skein/deploy/local/servers"
 )
+
+// backends are the engines that the processes of a demo share, by their names in
+// package servers. The zero value is one process with embedded engines.
+type backends struct{ posts, graph, log, timelines string }
+
+// What --engines may be, and which engines that means.
+const embedded = "embedded"
+
+var kinds = map[string]backends{
+	embedded:  {},
+	"servers": {servers.Postgres, servers.Postgres, servers.Kafka, servers.Redis},
+	"cluster": {servers.Cassandra, servers.Postgres, servers.Kafka, servers.RedisCluster},
+}
+
+// engine is a server, or a cluster of them.
+type engine interface {
+	URL() string
+	Kill() error
+}
 
 // site is the processes that a demo runs on. One goroutine starts and stops it.
 type site struct {
@@ -17,18 +39,16 @@ type site struct {
 	dir    string // for all data
 	stderr io.Writer
 
-	engines   []*servers.Server
+	engines   []engine
 	processes []*server
 }
 
-// start starts what the kind of engines takes. What was started before an error is
-// left for stop.
-func (s *site) start(ctx context.Context, kind string) error {
-	if kind == embedded {
+// start starts what on takes. What was started before an error is left for stop.
+func (s *site) start(ctx context.Context, on backends) error {
+	if on == kinds[embedded] {
 		return s.startSkein(ctx, "all", nil)
 	}
-	fmt.Fprintln(s.stderr, "starting PostgreSQL, Kafka and Redis (the first time fetches what is not installed, which may take a minute)")
-	environ, err := s.startEngines(ctx)
+	environ, err := s.startEngines(ctx, on)
 	if err != nil {
 		return err
 	}
@@ -45,22 +65,37 @@ func (s *site) start(ctx context.Context, kind string) error {
 	return nil
 }
 
-// startEngines starts the engines, never those that tests are given, and returns the
-// environment by which skein finds them.
-func (s *site) startEngines(ctx context.Context) ([]string, error) {
+// startEngines starts engines, all at once, never those that tests are given, and
+// returns the environment by which skein finds them.
+func (s *site) startEngines(ctx context.Context, on backends) ([]string, error) {
+	names := []string{on.posts, on.graph, on.log, on.timelines}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	fmt.Fprintf(s.stderr, "starting %s (the first time fetches what is not installed, which may take a minute)\n", strings.Join(names, ", "))
+	started, errs := make([]engine, len(names)), make([]error, len(names))
+	var all sync.WaitGroup
+	for i, name := range names {
+		all.Go(func() { started[i], errs[i] = startEngine(ctx, name, filepath.Join(s.dir, name)) })
+	}
+	all.Wait()
 	urls := map[string]string{}
-	for _, engine := range []string{servers.Postgres, servers.Kafka, servers.Redis} {
-		e, err := servers.Start(ctx, servers.Spec{Engine: engine, Dir: filepath.Join(s.dir, engine)})
-		if err != nil {
-			return nil, err
+	for i, name := range names {
+		if errs[i] == nil {
+			s.engines = append(s.engines, started[i])
+			urls[name] = started[i].URL()
 		}
-		s.engines = append(s.engines, e)
-		urls[engine] = e.URL()
 	}
 	return []string{
-		"SKEIN_POSTS=" + urls[servers.Postgres], "SKEIN_GRAPH=" + urls[servers.Postgres],
-		"SKEIN_LOG=" + urls[servers.Kafka], "SKEIN_TIMELINES=" + urls[servers.Redis],
-	}, nil
+		"SKEIN_POSTS=" + urls[on.posts], "SKEIN_GRAPH=" + urls[on.graph],
+		"SKEIN_LOG=" + urls[on.log], "SKEIN_TIMELINES=" + urls[on.timelines],
+	}, errors.Join(errs...)
+}
+
+func startEngine(ctx context.Context, name, dir string) (engine, error) {
+	if name == servers.RedisCluster {
+		return servers.StartRedisCluster(ctx, servers.ClusterSpec{Dir: dir, Replicas: true})
+	}
+	return servers.Start(ctx, servers.Spec{Engine: name, Dir: dir})
 }
 
 func (s *site) startSkein(ctx context.Context, role string, environ []string) error {
@@ -112,10 +147,8 @@ func (s *site) stop() error {
 	for i := len(s.processes) - 1; i >= 0; i-- {
 		errs = append(errs, s.processes[i].stop())
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
-	defer cancel()
-	for i := len(s.engines) - 1; i >= 0; i-- {
-		errs = append(errs, s.engines[i].Stop(ctx))
+	for _, e := range s.engines { // nobody needs their data, and Cassandra would take its time
+		errs = append(errs, e.Kill())
 	}
 	return errors.Join(errs...)
 }

@@ -1,8 +1,8 @@
 // Command local runs real engines for Skein on this machine: PostgreSQL, Kafka,
-// Redis and, if asked, Cassandra as plain processes on 127.0.0.1, without containers and without
-// root, fetched when they are not installed. It is for development and tests;
-// what it knows of engines is in package servers, and it knows nothing of Skein
-// but the names of its variables.
+// Redis and, if asked, a Redis Cluster and Cassandra as plain processes on 127.0.0.1,
+// without containers and without root, fetched when they are not installed. It is for
+// development and tests; what it knows of engines is in package servers, and it knows
+// nothing of Skein but the names of its variables.
 //
 // It exits with 0 when all went well, 1 when it failed, 2 when it was called
 // wrongly, and 3 when an engine cannot be had on this machine, of which stderr
@@ -33,9 +33,8 @@ const (
 	exitMissing = 3
 )
 
-// usual are the engines that are meant where none is named: a cluster and Cassandra take
-// longer, and are for who asks for them; known are all, in the
-// order in which they are shown.
+// known are all engines, in the order in which they are shown. `with` runs all; usual
+// are those that `up` starts where none is named: a cluster and Cassandra take longer.
 var (
 	usual = []string{servers.Postgres, servers.Kafka, servers.Redis}
 	known = append(slices.Clone(usual), servers.RedisCluster, servers.Cassandra)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -29,10 +30,14 @@ the exit code is 3.`,
 		Example: "  local up\n  local up redis postgres\n  eval \"$(go run ./deploy/local env)\"",
 		Args:    engineArgs,
 		RunE: func(command *cobra.Command, args []string) error {
-			return p.up(command.Context(), chosen(args, usual), noSync)
+			var unsynced []string
+			if noSync {
+				unsynced = known
+			}
+			return p.up(command.Context(), chosen(args, usual), unsynced)
 		},
 	}
-	command.Flags().BoolVar(&noSync, "no-sync", false, "let PostgreSQL acknowledge what is not on the disk: faster tests, wrong figures")
+	command.Flags().BoolVar(&noSync, "no-sync", false, "let PostgreSQL and Cassandra acknowledge what is not on the disk: faster tests, wrong figures")
 	return command
 }
 
@@ -45,7 +50,8 @@ type start struct {
 	err  error
 }
 
-func (p *program) up(ctx context.Context, names []string, noSync bool) error {
+// up starts the engines of these names, those in unsynced without waiting for the disk.
+func (p *program) up(ctx context.Context, names, unsynced []string) error {
 	unlock, err := p.lock(ctx)
 	if err != nil {
 		return err
@@ -55,7 +61,7 @@ func (p *program) up(ctx context.Context, names []string, noSync bool) error {
 	starts := make([]start, len(names))
 	var all sync.WaitGroup
 	for i, name := range names {
-		all.Go(func() { starts[i] = p.startOne(ctx, name, noSync) })
+		all.Go(func() { starts[i] = p.startOne(ctx, name, slices.Contains(unsynced, name)) })
 	}
 	all.Wait()
 

@@ -12,16 +12,17 @@ import (
 // it; its exit code is the answer; nothing is left.
 func TestWith(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	t.Setenv("SKEIN_TEST_POSTGRES", "postgres://given")
-	t.Setenv("SKEIN_TEST_KAFKA", "kafka://given")
+	for _, name := range known {
+		t.Setenv(variables[name].test[0], name+"://given")
+	}
 	t.Setenv("SKEIN_TEST_REDIS", "")
 	h := newHouse(t)
-	code := h.run(t.Context(), "with", "sh", "-c", `echo "$SKEIN_TEST_POSTGRES $SKEIN_TEST_KAFKA $SKEIN_TEST_REDIS" --help; exit 7`)
+	code := h.run(t.Context(), "with", "sh", "-c", `echo "$SKEIN_TEST_CASSANDRA $SKEIN_TEST_REDIS" --help; exit 7`)
 	if strings.Contains(h.stderr.String(), "MISSING") {
 		servers.Require(t, &servers.MissingError{Engine: "redis", Why: h.stderr.String()})
 	}
 	said := h.stdout.String()
-	if code != 7 || !strings.Contains(said, "postgres://given kafka://given redis://127.0.0.1:") || !strings.Contains(said, "--help") {
+	if code != 7 || !strings.Contains(said, "cassandra://given redis://127.0.0.1:") || !strings.Contains(said, "--help") {
 		t.Errorf("exit %d\n%s%s", code, said, &h.stderr)
 	}
 	if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) > 0 {
@@ -33,8 +34,8 @@ func TestWith(t *testing.T) {
 // last line says what was not tested; CI fails before it runs.
 func TestWithoutEngines(t *testing.T) {
 	t.Setenv("SKEIN_TEST_ENGINES", "none")
-	for _, name := range []string{"SKEIN_TEST_POSTGRES", "SKEIN_TEST_KAFKA", "SKEIN_TEST_REDIS"} {
-		t.Setenv(name, "")
+	for _, name := range known {
+		t.Setenv(variables[name].test[0], "")
 	}
 	h := newHouse(t)
 	t.Setenv("CI", "")
@@ -42,8 +43,8 @@ func TestWithoutEngines(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, &h.stderr)
 	}
 	lines := strings.Split(strings.TrimSpace(h.stderr.String()), "\n")
-	for i, engine := range usual {
-		if line := lines[len(lines)-len(usual)+i]; !strings.HasPrefix(line, "NOT TESTED: "+engine) {
+	for i, engine := range known {
+		if line := lines[len(lines)-len(known)+i]; !strings.HasPrefix(line, "NOT TESTED: "+engine) {
 			t.Errorf("of %s the last lines say %q", engine, line)
 		}
 	}

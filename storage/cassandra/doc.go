@@ -91,8 +91,10 @@
 // by the first bits of the hash. wide_authors says so before the first one is there.
 //
 // Follower counts are counters, which are not safe to repeat: a count is off by one when
-// a process dies between an edge and its count. An import commits each viewer by itself,
-// and may be repeated; the contract's "all at once" is per viewer here.
+// a process dies between an edge and its count, and by more when it dies in an import. An
+// import commits each viewer by itself, followers first as everywhere, and may be
+// repeated. Its followers and counts are written fifty in a request: one at a time, most
+// of an import's processor time was the requests'.
 //
 // # The shared facts
 //

@@ -6,13 +6,15 @@ import (
 	"github.com/gocql/gocql"
 )
 
-// Session returns a session beside the store's.
+// Session returns a session beside the store's, with time for changes of a schema.
 func Session(url string) (*gocql.Session, error) {
 	where, err := parse(url)
 	if err != nil {
 		return nil, err
 	}
-	return connect(where, where.keyspace, slog.New(slog.DiscardHandler))
+	cluster := where.cluster(where.keyspace, slog.New(slog.DiscardHandler))
+	cluster.Timeout = schemaTimeout
+	return cluster.CreateSession()
 }
 
 // The places where tests stop a call.
@@ -65,3 +67,9 @@ func CQL() (all []string) {
 	}
 	return all
 }
+
+// KeyOf and ContentOf are what is stored of a request.
+var (
+	KeyOf     = keyOf
+	ContentOf = contentOf
+)

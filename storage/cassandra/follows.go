@@ -29,6 +29,8 @@ const (
 	insertFollower = `INSERT INTO followers (author, bucket, hash) VALUES (?, ?, ?) USING TIMESTAMP ?`
 	deleteFollower = `DELETE FROM followers USING TIMESTAMP ? WHERE author = ? AND bucket = ? AND hash = ?`
 
+	addFollowers = `UPDATE follower_counts SET count = count + ? WHERE author = ?`
+
 	// changeHead goes first in a transaction on a follow set, and fails if the set is
 	// another than was read.
 	changeHead = `
@@ -180,10 +182,14 @@ func (s *Store) bucketFor(ctx context.Context, author feed.UserID, hash uint64) 
 	if err != nil || n < s.wideFrom {
 		return 0, err
 	}
-	if err := s.write(ctx, `INSERT INTO wide_authors (author, wide) VALUES (?, true)`, int64(author)); err != nil {
+	if err := s.setWide(ctx, author); err != nil {
 		return 0, err
 	}
 	return wideBucket(hash), nil
+}
+
+func (s *Store) setWide(ctx context.Context, author feed.UserID) error {
+	return s.write(ctx, `INSERT INTO wide_authors (author, wide) VALUES (?, true)`, int64(author))
 }
 
 // GetFollowSet implements storage.Follows: one partition, read at once.

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"skein/feed"
 	"skein/feed/policy"
 	"skein/storage/cassandra"
@@ -39,8 +41,9 @@ func followed(t testing.TB, s *cassandra.Store, viewer feed.UserID) []feed.UserI
 // One server's clock is 5 s ahead, another's behind; follows and unfollows of both, in
 // turns, show on both ends of the edge.
 func TestT4_FollowsWithClocksApart(t *testing.T) {
-	url := emptied(t)
-	edge := feed.Follow{Viewer: 101, Author: 102} // of this test alone: its stamps lie ahead
+	t.Parallel()
+	url := emptied(t).url
+	edge := feed.Follow{Viewer: 1, Author: 2}
 	var servers []*cassandra.Store
 	for _, off := range []time.Duration{5 * time.Second, -5 * time.Second} {
 		c := &clock{}
@@ -57,7 +60,7 @@ func TestT4_FollowsWithClocksApart(t *testing.T) {
 			t.Fatalf("turn %d: changed %v, %v", turn, changed, err)
 		}
 		for _, s := range servers {
-			if got, both := followed(t, s, 101), followers(t, s, 102); (len(got) == 1) != follow || (len(both) == 1) != follow {
+			if got, both := followed(t, s, 1), followers(t, s, 2); (len(got) == 1) != follow || (len(both) == 1) != follow {
 				t.Fatalf("turn %d: follows %v, followers %v, want them %v", turn, got, both, follow)
 			}
 		}
@@ -78,7 +81,8 @@ func stopAt(s *cassandra.Store, step cassandra.Step) context.Context {
 // F2: whoever a viewer follows lists the viewer, whenever the process stops in the
 // middle of an act; and the act said again makes both ends agree.
 func TestF2_FollowersAreASuperset(t *testing.T) {
-	s := open(t, emptied(t))
+	t.Parallel()
+	s := open(t, emptied(t).url)
 	edge := feed.Follow{Viewer: 1, Author: 2}
 	if _, err := s.Follow(stopAt(s, cassandra.StepFollower), edge); feed.CodeOf(err) != feed.CodeUnavailable {
 		t.Fatalf("the follow that was stopped: %v", err)
@@ -106,7 +110,9 @@ func TestF2_FollowersAreASuperset(t *testing.T) {
 
 // A celebrity's followers are spread over many partitions, tile, and go again.
 func TestF2_WideAuthors(t *testing.T) {
-	s := open(t, emptied(t))
+	t.Parallel()
+	keyspace := emptied(t)
+	s := open(t, keyspace.url)
 	s.SetWideFrom(10)
 	const author, each = 1000, 60
 	var want []feed.UserID
@@ -126,16 +132,21 @@ func TestF2_WideAuthors(t *testing.T) {
 	largest := 0
 	for bucket := range cassandra.WideBuckets + 1 {
 		var n int
-		must(t, ours.session.Query(`SELECT count(*) FROM followers WHERE author = ? AND bucket = ?`, int64(author), bucket).Scan(&n))
+		must(t, keyspace.session.Query(`SELECT count(*) FROM followers WHERE author = ? AND bucket = ?`, int64(author), bucket).Scan(&n))
 		largest = max(largest, n)
 	}
 	if largest > 10 {
 		t.Errorf("%d followers in one partition, want 10 at most", largest)
 	}
+	var leaving errgroup.Group
+	leaving.SetLimit(16)
 	for _, viewer := range want {
-		_, err := s.Unfollow(bg, feed.Follow{Viewer: viewer, Author: author})
-		must(t, err)
+		leaving.Go(func() error {
+			_, err := s.Unfollow(bg, feed.Follow{Viewer: viewer, Author: author})
+			return err
+		})
 	}
+	must(t, leaving.Wait())
 	if got := followers(t, s, author); len(got) > 0 {
 		t.Errorf("followers %v remain", got)
 	}
@@ -144,7 +155,8 @@ func TestF2_WideAuthors(t *testing.T) {
 // I7: a change of tier that is announced and stalls is called off by whoever reads the
 // tiers meanwhile; so a copy without it is never taken for one from after it.
 func TestI7_AStalledChangeIsCalledOff(t *testing.T) {
-	url := emptied(t)
+	t.Parallel()
+	url := emptied(t).url
 	s, other := open(t, url), open(t, url)
 	change := policy.History{{From: feed.IDAt(time.Now().Add(time.Minute)), Tier: policy.Loud}}
 	announced := 0
@@ -173,7 +185,8 @@ func TestI7_AStalledChangeIsCalledOff(t *testing.T) {
 
 // The clock is looked at after the announcement: late by then, nothing changes.
 func TestI7_LateAfterTheAnnouncement(t *testing.T) {
-	url, asleep := emptied(t), &clock{}
+	t.Parallel()
+	url, asleep := emptied(t).url, &clock{}
 	s := openWith(t, url, asleep)
 	s.OnStep(func(at cassandra.Step) { asleep.set(time.Minute) })
 	change := policy.History{{From: feed.IDAt(time.Now().Add(30 * time.Second)), Tier: policy.Loud}}

@@ -19,8 +19,8 @@ import (
 // refuses large batches.
 const importEdges = 250
 
-// ImportFollows implements storage.Follows. All of one viewer's edges, up to a few
-// hundred, commit at once; those of several viewers do not, as Cassandra has no
+// ImportFollows implements storage.Follows. All of one viewer's edges, up to
+// importEdges, commit at once; those of several viewers do not, as Cassandra has no
 // transaction over partitions. An import that fails midway may be repeated.
 func (s *Store) ImportFollows(ctx context.Context, edges []feed.Follow) (storage.Imported, error) {
 	const doing = "import follows"
@@ -47,8 +47,8 @@ func (s *Store) ImportFollows(ctx context.Context, edges []feed.Follow) (storage
 		return err
 	})
 	// Edges that were added count, also when others failed.
-	counted := s.countImported(context.WithoutCancel(ctx), authors)
-	if err = errors.Join(err, counted); err != nil {
+	s.countImported(context.WithoutCancel(ctx), authors)
+	if err != nil {
 		return storage.Imported{}, translate(doing, err)
 	}
 	return storage.Imported{Added: added.Load(), UsersCreated: created}, nil
@@ -138,15 +138,20 @@ func (i *imported) setWide(author feed.UserID) {
 	i.authors[author].wide = true
 }
 
-// countImported adds what was added to the counts.
-func (s *Store) countImported(ctx context.Context, all *imported) error {
-	authors := slices.Collect(maps.Keys(all.authors))
-	return forEach(ctx, len(authors), func(ctx context.Context, i int) error {
-		if n := all.authors[authors[i]].added; n != 0 {
-			s.count(ctx, authors[i], n)
+// countImported adds what was added to the counts. If that fails some are off.
+func (s *Store) countImported(ctx context.Context, all *imported) {
+	var authors []feed.UserID
+	for author, a := range all.authors {
+		if a.added != 0 {
+			authors = append(authors, author)
 		}
-		return nil
+	}
+	err := s.writeMany(ctx, gocql.CounterBatch, len(authors), func(b *gocql.Batch, i int) {
+		b.Query(addFollowers, all.authors[authors[i]].added, int64(authors[i]))
 	})
+	if err != nil {
+		s.opts.Logger.Warn("the follower counts of an import may be off", "err", err)
+	}
 }
 
 // importViewer adds those of one viewer's edges that are new, with one version.
@@ -194,20 +199,22 @@ func (s *Store) importFresh(ctx context.Context, h head, fresh []feed.Follow, au
 	viewer := fresh[0].Viewer
 	hash := viewer.Hash()
 	buckets := make([]int16, len(fresh))
-	err = forEach(ctx, len(fresh), func(ctx context.Context, i int) error {
-		author := fresh[i].Author
-		wide, news := authors.add(author, 1, s.wideFrom)
-		if news {
-			if err := s.write(ctx, `INSERT INTO wide_authors (author, wide) VALUES (?, true)`, int64(author)); err != nil {
-				return err
-			}
-			authors.setWide(author)
-		}
+	for i, e := range fresh {
+		wide, news := authors.add(e.Author, 1, s.wideFrom)
 		if wide {
 			buckets[i] = wideBucket(hash)
 		}
-		return s.write(ctx, insertFollower, int64(author), buckets[i], signed(hash), stamp)
-	})
+		if news && err == nil {
+			if err = s.setWide(ctx, e.Author); err == nil {
+				authors.setWide(e.Author)
+			}
+		}
+	}
+	if err == nil {
+		err = s.writeMany(ctx, gocql.UnloggedBatch, len(fresh), func(b *gocql.Batch, i int) {
+			b.Query(insertFollower, int64(fresh[i].Author), buckets[i], signed(hash), stamp)
+		})
+	}
 	if err == nil {
 		done, err = s.decideAll(ctx, func(b *gocql.Batch) {
 			b.Query(changeHead, h.next(), h.following+int64(len(fresh)), stamp, int64(viewer), h.version)

@@ -1,8 +1,6 @@
 package cassandra_test
 
 import (
-	"fmt"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -11,13 +9,14 @@ import (
 )
 
 // One keyspace goes through all of it, as making tables takes long: an old version is
-// refused, two migrations at once bring it up to date, one more changes nothing, and a
-// newer schema is left alone.
+// refused, two migrations at once bring it up to date, one more changes nothing; one that
+// lacks a table is refused with its name, and a newer schema is left alone.
 func TestMigrate(t *testing.T) {
-	url := withKeyspace(serverURL(t), fmt.Sprintf("skein_migrate_%x", rand.Uint32()))
+	t.Parallel()
+	url := newKeyspace(t)
 	t.Cleanup(func() { dropKeyspace(url) })
 	must(t, cassandra.MigrateTo(bg, url, 1))
-	wantOneLine(t, openFails(t, url, cassandra.Options{}), "has version 1", "this program needs 5", "run: skein migrate")
+	wantOneLine(t, openFails(t, url, cassandra.Options{}), "has version 1", "this program needs 4", "run: skein migrate")
 
 	var both sync.WaitGroup
 	for range 2 {
@@ -34,10 +33,12 @@ func TestMigrate(t *testing.T) {
 	session, err := cassandra.Session(url)
 	must(t, err)
 	defer session.Close()
-	for table := range tables {
+	for _, table := range tables {
 		var name string
 		must(t, session.Query(`SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?`, keyspaceOf(url), table).Scan(&name))
 	}
+	must(t, session.Query(`DROP TABLE leases`).Exec())
+	wantOneLine(t, openFails(t, url, cassandra.Options{}), "not whole, it lacks leases (", "run: skein migrate")
 	must(t, session.Query(`INSERT INTO skein_schema (one, version) VALUES (0, 99)`).Exec())
 	wantOneLine(t, openFails(t, url, cassandra.Options{}), "version 99", "newer")
 	wantOneLine(t, cassandra.Migrate(bg, url), "version 99", "newer")
@@ -45,6 +46,7 @@ func TestMigrate(t *testing.T) {
 
 // Every statement may be run again: a migration that died is.
 func TestMigrate_StatementsMayBeRepeated(t *testing.T) {
+	t.Parallel()
 	all := cassandra.CQL()
 	if len(all) < len(tables) {
 		t.Errorf("%d statements, want one for each table at least", len(all))

@@ -50,6 +50,7 @@ func wantOneLine(t testing.TB, err error, parts ...string) {
 }
 
 func TestParseURL(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		url                   string
 		hosts                 []string
@@ -87,7 +88,8 @@ func TestParseURL(t *testing.T) {
 }
 
 func TestOpen_SaysWhatToDo(t *testing.T) {
-	url := serverURL(t)
+	t.Parallel()
+	url := emptied(t).url
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	must(t, closed.Close())
@@ -111,20 +113,11 @@ func TestOpen_SaysWhatToDo(t *testing.T) {
 	all.Wait()
 }
 
-// A keyspace whose schema has a version and not all that belongs to it is refused,
-// with what is missing.
-func TestOpen_HalfASchema(t *testing.T) {
-	url := withKeyspace(serverURL(t), "skein_half_a_schema")
-	must(t, cassandra.Migrate(bg, url))
-	must(t, ours.session.Query(`DROP TABLE skein_half_a_schema.leases`).Exec())
-	wantOneLine(t, openFails(t, url, cassandra.Options{}), "not whole, it lacks leases (", "run: skein migrate")
-	must(t, ours.session.Query(`DROP KEYSPACE skein_half_a_schema`).Exec())
-}
-
 // A cluster of one node loses what its disk loses: that is said, loudly.
 func TestOpen_WeakSettings(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
-	s, err := cassandra.Open(bg, serverURL(t), cassandra.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s, err := cassandra.Open(bg, emptied(t).url, cassandra.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	must(t, err)
 	must(t, s.Close())
 	if !strings.Contains(log.String(), "MAY LOSE") || !strings.Contains(log.String(), "replication factor of 1") {

@@ -3,9 +3,6 @@ package cassandra_test
 import (
 	"errors"
 	"fmt"
-	"reflect"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -56,9 +53,21 @@ func draft(id feed.PostID, author feed.UserID, key string) storage.Draft {
 
 func create(t testing.TB, s *cassandra.Store, author feed.UserID) feed.Post {
 	t.Helper()
-	post, err := s.CreatePost(bg, draft(takeID(t, s), author, ""))
-	must(t, err)
-	return post
+	return inTime(t, s, func(id feed.PostID) (feed.Post, error) { return s.CreatePost(bg, draft(id, author, "")) })
+}
+
+// inTime has a post created with another id when one was late, as the write path does:
+// on a busy machine any call may take a second.
+func inTime(t testing.TB, s *cassandra.Store, create func(feed.PostID) (feed.Post, error)) feed.Post {
+	t.Helper()
+	for range 20 {
+		if post, err := create(takeID(t, s)); !errors.Is(err, feed.ErrLate) {
+			must(t, err)
+			return post
+		}
+	}
+	t.Fatal("every id was late")
+	return feed.Post{}
 }
 
 func oldest(t testing.TB, s *cassandra.Store) feed.PostID {
@@ -101,7 +110,8 @@ func relay(t testing.TB, s *cassandra.Store) (published []feed.PostID) {
 // W4: a process that falls asleep between its event and the look at the clock finds
 // the id late, and takes the event back; it is another's that is visible.
 func TestW4_LateAfterTheEvent(t *testing.T) {
-	url, asleep := emptied(t), &clock{}
+	t.Parallel()
+	url, asleep := emptied(t).url, &clock{}
 	s := openWith(t, url, asleep)
 	s.OnStep(func(at cassandra.Step) {
 		if at == cassandra.StepEvent {
@@ -117,15 +127,17 @@ func TestW4_LateAfterTheEvent(t *testing.T) {
 		t.Errorf("the late post left posts %v, %v, event %d", found, newest(t, s, 1), oldest(t, s))
 	}
 	s.OnStep(nil)
-	if post, err := s.CreatePost(bg, draft(takeID(t, s), 1, "key")); err != nil || post.ID == id {
-		t.Errorf("the key of the late post gives %v, %v; want a new post", post, err)
+	again := inTime(t, s, func(id feed.PostID) (feed.Post, error) { return s.CreatePost(bg, draft(id, 1, "key")) })
+	if again.ID == id {
+		t.Error("the key of the late post gives that post")
 	}
 }
 
 // A relay took the process for dead, and decided that the post comes to be: then it is
 // no longer the process's to find it late.
 func TestW4_LateAfterARelayCompletedIt(t *testing.T) {
-	url, asleep := emptied(t), &clock{}
+	t.Parallel()
+	url, asleep := emptied(t).url, &clock{}
 	s, other := openWith(t, url, asleep), open(t, url)
 	id := takeID(t, s)
 	s.OnStep(func(at cassandra.Step) {
@@ -148,9 +160,10 @@ func TestW4_LateAfterARelayCompletedIt(t *testing.T) {
 // I6: between event and post OldestEvent counts the post, on every server; no relay
 // publishes it, though it may be asked.
 func TestI6_CountedWhileItIsWritten(t *testing.T) {
-	url := emptied(t)
+	t.Parallel()
+	url := emptied(t).url
 	s, other := open(t, url), open(t, url)
-	id := takeID(t, s)
+	var id feed.PostID
 	s.OnStep(func(at cassandra.Step) {
 		if at != cassandra.StepEvent {
 			return
@@ -164,8 +177,10 @@ func TestI6_CountedWhileItIsWritten(t *testing.T) {
 			}
 		}
 	})
-	_, err := s.CreatePost(bg, draft(id, 1, ""))
-	must(t, err)
+	inTime(t, s, func(next feed.PostID) (feed.Post, error) {
+		id = next
+		return s.CreatePost(bg, draft(id, 1, ""))
+	})
 	if published := relay(t, other); len(published) > 0 {
 		t.Errorf("published %v, which is another living process's", published)
 	}
@@ -176,7 +191,8 @@ func TestI6_CountedWhileItIsWritten(t *testing.T) {
 
 // Events of a process that ended are another's at once.
 func TestF1_EventsOfOneThatClosed(t *testing.T) {
-	url := emptied(t)
+	t.Parallel()
+	url := emptied(t).url
 	s, other := open(t, url), open(t, url)
 	post := create(t, s, 1)
 	create(t, other, 2) // it is present
@@ -193,7 +209,8 @@ func TestF1_EventsOfOneThatClosed(t *testing.T) {
 // A post that is written again, with its own stamp, after it was deleted stays
 // deleted; also when whoever deletes has a clock that is behind.
 func TestT4_ALateRewriteDoesNotResurrect(t *testing.T) {
-	url, behind := emptied(t), &clock{}
+	t.Parallel()
+	url, behind := emptied(t).url, &clock{}
 	s := openWith(t, url, behind)
 	post := create(t, s, 1)
 	behind.set(-5 * time.Second)
@@ -207,17 +224,18 @@ func TestT4_ALateRewriteDoesNotResurrect(t *testing.T) {
 // A finished part of the outbox is dropped; an event that arrives there late, which
 // nobody acknowledged, is not seen.
 func TestFinishedBucketsAreDropped(t *testing.T) {
-	url := emptied(t)
-	old := feed.IDAt(time.Now().Add(-2 * time.Hour)) // where no other test was
+	t.Parallel()
+	keyspace := emptied(t)
+	old := feed.IDAt(time.Now().Add(-2 * time.Hour))
 	shard, bucket := cassandra.PlaceOf(old)
-	must(t, ours.session.Query(`INSERT INTO outbox_spans (one, span) VALUES (0, ?)`, cassandra.SpanOf(bucket)).Exec())
-	s, late := open(t, url), int64(old)
+	must(t, keyspace.session.Query(`INSERT INTO outbox_spans (one, span) VALUES (0, ?)`, cassandra.SpanOf(bucket)).Exec())
+	s, late := open(t, keyspace.url), int64(old)
 	arrives := func() (n int) {
 		late++
 		stamp := cassandra.StampOf(feed.PostID(late))
-		must(t, ours.session.Query(`INSERT INTO outbox (shard, bucket, post, author) VALUES (?, ?, ?, 1) USING TIMESTAMP ?`, shard, bucket, late, stamp).Exec())
-		must(t, ours.session.Query(`SELECT count(*) FROM outbox WHERE shard = ? AND bucket = ? AND post = ?`, shard, bucket, late).Scan(&n))
-		must(t, ours.session.Query(`DELETE FROM outbox USING TIMESTAMP ? WHERE shard = ? AND bucket = ? AND post = ?`, stamp+1, shard, bucket, late).Exec())
+		must(t, keyspace.session.Query(`INSERT INTO outbox (shard, bucket, post, author) VALUES (?, ?, ?, 1) USING TIMESTAMP ?`, shard, bucket, late, stamp).Exec())
+		must(t, keyspace.session.Query(`SELECT count(*) FROM outbox WHERE shard = ? AND bucket = ? AND post = ?`, shard, bucket, late).Scan(&n))
+		must(t, keyspace.session.Query(`DELETE FROM outbox USING TIMESTAMP ? WHERE shard = ? AND bucket = ? AND post = ?`, stamp+1, shard, bucket, late).Exec())
 		return n
 	}
 	if n := arrives(); n != 1 {
@@ -227,34 +245,4 @@ func TestFinishedBucketsAreDropped(t *testing.T) {
 		relay(t, s)
 		return arrives() == 0
 	})
-}
-
-// Rows of an author from before their posts were kept there whole: a page has them all
-// the same, and is full although some are of posts that are gone.
-func TestPostsOf_RowsWithoutText(t *testing.T) {
-	url := serverURL(t)
-	s := open(t, url)
-	session, err := cassandra.Session(url)
-	must(t, err)
-	defer session.Close()
-	ids := feed.NewIDs(s, time.Now)
-	var posts []feed.Post // newest first
-	for i := range 10 {
-		id, err := ids.Next(bg)
-		must(t, err)
-		post, err := s.CreatePost(bg, storage.Draft{Post: feed.Post{ID: id, Author: 4711, Text: strings.Repeat("x", i), Payload: []byte{byte(i)}}})
-		must(t, err)
-		posts = slices.Insert(posts, 0, post)
-	}
-	for _, i := range []int{0, 3, 4, 9} {
-		must(t, session.Query(`DELETE text, payload FROM posts_by_author USING TIMESTAMP ? WHERE author = 4711 AND bucket = ? AND post = ?`,
-			cassandra.StampOf(posts[i].ID)+1, int16(posts[i].ID>>57), int64(posts[i].ID)).Exec())
-	}
-	must(t, session.Query(`DELETE FROM posts USING TIMESTAMP ? WHERE id = ?`, cassandra.StampOf(posts[3].ID)+1, int64(posts[3].ID)).Exec())
-	posts = slices.Delete(posts, 3, 4)
-	got, err := s.PostsOf(bg, 4711, feed.MaxPostID, 8)
-	must(t, err)
-	if !reflect.DeepEqual(got, posts[:8]) {
-		t.Errorf("got %+v, want %+v", got, posts[:8])
-	}
 }

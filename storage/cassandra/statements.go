@@ -2,13 +2,23 @@ package cassandra
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/gocql/gocql"
 	"golang.org/x/sync/errgroup"
+
+	"skein/feed"
 )
 
-// atOnce bounds the statements that one call has under way.
-const atOnce = 32
+const (
+	// atOnce bounds the statements that one call has under way.
+	atOnce = 32
+	// together is how many small rows one statement reads or writes where a call is
+	// about thousands: a statement for each takes several times the processor time.
+	// More than 5 KiB in one is what Cassandra warns of.
+	together = 50
+)
 
 // read returns a statement that only reads, at a quorum.
 func (s *Store) read(ctx context.Context, cql string, args ...any) *gocql.Query {
@@ -23,6 +33,42 @@ func (s *Store) readSerial(ctx context.Context, cql string, args ...any) *gocql.
 // write runs a statement that may be repeated, at a quorum.
 func (s *Store) write(ctx context.Context, cql string, args ...any) error {
 	return s.session.Query(cql, args...).WithContext(ctx).Idempotent(true).Exec()
+}
+
+// writeMany writes n small rows, which add adds one by one, together of them in one
+// request. Each row is written by itself: after an error some may be.
+func (s *Store) writeMany(ctx context.Context, kind gocql.BatchType, n int, add func(b *gocql.Batch, i int)) error {
+	return forEach(ctx, (n+together-1)/together, func(ctx context.Context, part int) error {
+		b := s.session.NewBatch(kind).WithContext(ctx)
+		for i := part * together; i < min(n, (part+1)*together); i++ {
+			add(b, i)
+		}
+		for i := range b.Entries {
+			b.Entries[i].Idempotent = kind != gocql.CounterBatch
+		}
+		return s.session.ExecuteBatch(b)
+	})
+}
+
+// numbersOf asks for a number of each id, together of them in one statement of the form
+// SELECT id, number … WHERE id IN ?. Ids without a row are left out.
+func (s *Store) numbersOf(ctx context.Context, cql string, ids []feed.UserID) (map[feed.UserID]int64, error) {
+	parts := slices.Collect(slices.Chunk(ids, together))
+	found := make([]map[feed.UserID]int64, len(parts))
+	err := forEach(ctx, len(parts), func(ctx context.Context, i int) error {
+		asked := make([]int64, len(parts[i]))
+		for j, id := range parts[i] {
+			asked[j] = int64(id)
+		}
+		found[i] = map[feed.UserID]int64{}
+		var id, n int64
+		return each(s.read(ctx, cql, asked), []any{&id, &n}, func() { found[i][feed.UserID(id)] = n })
+	})
+	all := map[feed.UserID]int64{}
+	for _, some := range found {
+		maps.Copy(all, some)
+	}
+	return all, err
 }
 
 // decide runs a lightweight transaction. If it was not applied, found holds the row

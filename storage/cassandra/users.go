@@ -143,22 +143,13 @@ func (s *Store) GetUsers(ctx context.Context, ids []feed.UserID) ([]feed.User, e
 
 // MissingUsers implements storage.Users.
 func (s *Store) MissingUsers(ctx context.Context, ids []feed.UserID) ([]feed.UserID, error) {
-	there := make([]bool, len(ids))
-	err := forEach(ctx, len(ids), func(ctx context.Context, i int) error {
-		var id int64
-		err := s.read(ctx, `SELECT id FROM users WHERE id = ?`, int64(ids[i])).Scan(&id)
-		if errors.Is(err, gocql.ErrNotFound) {
-			return nil
-		}
-		there[i] = true
-		return err
-	})
+	there, err := s.numbersOf(ctx, `SELECT id, id FROM users WHERE id IN ?`, ids)
 	if err != nil {
 		return nil, translate("look for users", err)
 	}
 	var missing []feed.UserID
-	for i, id := range ids {
-		if !there[i] {
+	for _, id := range ids {
+		if _, ok := there[id]; !ok {
 			missing = append(missing, id)
 		}
 	}
@@ -168,13 +159,13 @@ func (s *Store) MissingUsers(ctx context.Context, ids []feed.UserID) ([]feed.Use
 // CountFollowers implements storage.Users. A count is off by one for each act whose
 // process died, or whose answer was lost, between the edge and the count.
 func (s *Store) CountFollowers(ctx context.Context, authors []feed.UserID) ([]int64, error) {
-	counts := make([]int64, len(authors))
-	err := forEach(ctx, len(authors), func(ctx context.Context, i int) (err error) {
-		counts[i], err = s.countFollowers(ctx, authors[i])
-		return err
-	})
+	found, err := s.numbersOf(ctx, `SELECT author, count FROM follower_counts WHERE author IN ?`, authors)
 	if err != nil {
 		return nil, translate("count followers", err)
+	}
+	counts := make([]int64, len(authors))
+	for i, author := range authors {
+		counts[i] = max(found[author], 0)
 	}
 	return counts, nil
 }
@@ -189,5 +180,5 @@ func (s *Store) countFollowers(ctx context.Context, author feed.UserID) (n int64
 
 // addFollowers changes a count. A counter's statement must not be repeated.
 func (s *Store) addFollowers(ctx context.Context, author feed.UserID, more int64) error {
-	return s.session.Query(`UPDATE follower_counts SET count = count + ? WHERE author = ?`, more, int64(author)).WithContext(ctx).Exec()
+	return s.session.Query(addFollowers, more, int64(author)).WithContext(ctx).Exec()
 }

@@ -148,7 +148,7 @@ func TestReads_AreIndexOnly(t *testing.T) {
 		exec(t, c, fmt.Sprintf("SET %s = '%s'", name, value))
 	}
 	reads := []struct{ name, sql, args string }{
-		{"follow_set", postgres.FollowSet, "1"},
+		{"follow_set", postgres.FollowSet, "1, 0"},
 		{"following", postgres.ListFollowing, "1, 0, 10"},
 		{"followers", postgres.ListFollowers, "1, -5, 5, 10"},
 		{"newest", postgres.NewestOfEach, "'{1,2}', '{1,1}', '{9,9}', 5"},

@@ -171,7 +171,7 @@ func followVersions(t *testing.T, s Stores) {
 
 // followersTile reads all followers in chunks and pages of several sizes.
 func followersTile(t *testing.T, s Stores) {
-	const author, followers = 7, 1000
+	const author, followers = 7, 300
 	var edges []feed.Follow
 	var want []feed.UserID
 	for v := range feed.UserID(followers) {

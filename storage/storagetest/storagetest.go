@@ -36,11 +36,14 @@ type testCase struct {
 	run  func(*testing.T, Stores)
 }
 
-// Run runs the whole suite.
+// Run runs the whole suite, several cases at once.
 func Run(t *testing.T, open Open) {
 	for _, group := range [][]testCase{postCases, requestCases, newestCases, outboxCases, grantCases, userCases, followCases, importCases, sharedCases} {
 		for _, c := range group {
-			t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel() // with servers they mostly wait
+				c.run(t, open(t))
+			})
 		}
 	}
 }
@@ -57,13 +60,17 @@ func newWriter(posts storage.Posts) *writer {
 }
 
 func (w *writer) create(author feed.UserID, text, requestID string) (feed.Post, error) {
+	return w.post(feed.Post{Author: author, Text: text, Payload: []byte{0, 1, 255}}, requestID)
+}
+
+// post creates a post, whose id it gives it.
+func (w *writer) post(post feed.Post, requestID string) (feed.Post, error) {
 	for range 20 {
-		id, err := w.ids.Next(context.Background())
-		if err != nil {
+		var err error
+		if post.ID, err = w.ids.Next(bg); err != nil {
 			return feed.Post{}, err
 		}
-		post := feed.Post{ID: id, Author: author, Text: text, Payload: []byte{0, 1, 255}}
-		got, err := w.posts.CreatePost(context.Background(), storage.Draft{Post: post, RequestID: requestID})
+		got, err := w.posts.CreatePost(bg, storage.Draft{Post: post, RequestID: requestID})
 		if !errors.Is(err, feed.ErrLate) {
 			return got, err
 		}

@@ -107,7 +107,8 @@ func (m members) failed(id string) bool {
 }
 
 // masterOf returns the id of the master of a slot, as any server that runs tells it,
-// and that of a replica of it, if any.
+// and that of a replica of it, if that server knows one: a server that hears late of
+// others, on a busy machine, does not.
 func (m members) masterOf(slot int) (master, replica string) {
 	m.t.Helper()
 	var lines map[string][]string
@@ -134,6 +135,16 @@ func (m members) masterOf(slot int) (master, replica string) {
 	if master == "" {
 		m.t.Fatalf("nobody serves slot %d: %v", slot, lines)
 	}
+	return master, replica
+}
+
+// pairOf waits until the master of a slot has a replica.
+func (m members) pairOf(slot int) (master, replica string) {
+	m.t.Helper()
+	eventually(m.t, "a replica follows the master", func() bool {
+		master, replica = m.masterOf(slot)
+		return replica != ""
+	})
 	return master, replica
 }
 

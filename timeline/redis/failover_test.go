@@ -19,7 +19,7 @@ var quick = servers.ClusterSpec{Replicas: true, Args: []string{"--cluster-node-t
 // learning of it: it goes on as one, cut off from all others.
 func inherit(m members, v feed.UserID) {
 	m.t.Helper()
-	deposed, heir := m.masterOf(m.slotOf(v))
+	deposed, heir := m.pairOf(m.slotOf(v))
 	for id := range m.clients {
 		if id != deposed {
 			m.say(deposed, "FORGET", id)
@@ -106,7 +106,7 @@ func TestMasterAgain(t *testing.T) {
 	build(t, s, v, 5)
 	mark := s.Mark()
 	deliver(t, s, 6, v)
-	first, second := m.masterOf(m.slotOf(v))
+	first, second := m.pairOf(m.slotOf(v))
 	for _, heir := range []string{second, first} {
 		m.say(heir, "FAILOVER", "TAKEOVER")
 		eventually(t, "a replica has taken over", func() bool {
@@ -141,7 +141,7 @@ func TestReplicaAway(t *testing.T) {
 	if err := work(); err != nil {
 		t.Fatal(err)
 	}
-	_, replica := m.masterOf(m.slotOf(v))
+	_, replica := m.pairOf(m.slotOf(v))
 	if err := m.servers[replica].Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestStoppedMaster(t *testing.T) {
 		all = append(all, v)
 		build(t, s, v, 0)
 	}
-	stopped, heir := m.masterOf(m.slotOf(1))
+	stopped, heir := m.pairOf(m.slotOf(1))
 	spared := all[slices.IndexFunc(all, func(v feed.UserID) bool {
 		at, _ := m.masterOf(m.slotOf(v))
 		return at != stopped

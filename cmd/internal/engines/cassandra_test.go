@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"skein/deploy/local/servers"
 	"skein/feed"
 	"skein/storage"
 )
@@ -20,7 +21,7 @@ func cassandraURL(t *testing.T) string {
 	t.Helper()
 	server := os.Getenv("SKEIN_TEST_CASSANDRA")
 	if server == "" {
-		t.Skip("SKIP, NOT TESTED ON CASSANDRA: set SKEIN_TEST_CASSANDRA (local up cassandra)")
+		servers.Require(t, &servers.MissingError{Engine: servers.Cassandra, Why: "SKEIN_TEST_CASSANDRA names none", Remedy: "run make test"})
 	}
 	return fmt.Sprintf("%s/skein_engines_%x", server[:strings.LastIndexByte(server, '/')], rand.Uint32())
 }

@@ -69,7 +69,17 @@ func (cassandra) prepare(_ context.Context, spec Spec, found installation, ports
 		"-Dcassandra.config=file://" + settings, "-Dcassandra.storagedir=" + data, "-Dlogback.configurationFile=" + logging,
 		"-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=" + ringDelay, "-Djdk.attach.allowAttachSelf=true",
 	}, cassandraModules()...)
+	if spec.NoSync {
+		args = append(args, cassandraShortLived...)
+	}
 	return exec.Command(found.java, append(args, "-cp", filepath.Join(found.bin, "*"), "org.apache.cassandra.service.CassandraDaemon")...), nil
+}
+
+// cassandraShortLived is for a node that lives as long as a test: it compiles quickly
+// rather than well, which takes half of the processor time in the first minutes, and
+// does not write its tables of tables to the disk at each change of a schema.
+var cassandraShortLived = []string{
+	"-XX:TieredStopAtLevel=1", "-Dcassandra.unsafesystem=true", "-Dcassandra.test.flush_local_schema_changes=false",
 }
 
 // cassandraModules opens what Cassandra 5 uses of Java 17's insides.
@@ -89,7 +99,8 @@ func cassandraModules() (args []string) {
 	return args
 }
 
-// cassandraSettings: every write waits until it is on the disk, unless NoSync.
+// cassandraSettings: every write waits until it is on the disk, unless NoSync. Writes
+// may take as long as reads: on a busy machine 2 s pass in a pause of the collector.
 func cassandraSettings(spec Spec, data string, ports []int) []byte {
 	sync := "batch"
 	if spec.NoSync {
@@ -118,6 +129,8 @@ seed_provider:
       - seeds: "SEED"
 paxos_variant: v2
 auto_snapshot: false
+write_request_timeout: 5000ms
+cas_contention_timeout: 5000ms
 `))
 }
 
