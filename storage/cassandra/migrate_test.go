@@ -9,8 +9,8 @@ import (
 )
 
 // One keyspace goes through all of it, as making tables takes long: an old version is
-// refused, two migrations at once bring it up to date, one more changes nothing, and a
-// newer schema is left alone.
+// refused, two migrations at once bring it up to date, one more changes nothing; one that
+// lacks a table is refused with its name, and a newer schema is left alone.
 func TestMigrate(t *testing.T) {
 	t.Parallel()
 	url := newKeyspace(t)
@@ -37,6 +37,8 @@ func TestMigrate(t *testing.T) {
 		var name string
 		must(t, session.Query(`SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?`, keyspaceOf(url), table).Scan(&name))
 	}
+	must(t, session.Query(`DROP TABLE leases`).Exec())
+	wantOneLine(t, openFails(t, url, cassandra.Options{}), "not whole, it lacks leases (", "run: skein migrate")
 	must(t, session.Query(`INSERT INTO skein_schema (one, version) VALUES (0, 99)`).Exec())
 	wantOneLine(t, openFails(t, url, cassandra.Options{}), "version 99", "newer")
 	wantOneLine(t, cassandra.Migrate(bg, url), "version 99", "newer")

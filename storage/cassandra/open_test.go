@@ -115,20 +115,6 @@ func TestOpen_SaysWhatToDo(t *testing.T) {
 	all.Wait()
 }
 
-// A keyspace whose schema has a version and not all that belongs to it is refused,
-// with what is missing.
-func TestOpen_HalfASchema(t *testing.T) {
-	t.Parallel()
-	url := newKeyspace(t)
-	t.Cleanup(func() { dropKeyspace(url) })
-	must(t, cassandra.Migrate(bg, url))
-	session, err := cassandra.Session(url)
-	must(t, err)
-	defer session.Close()
-	must(t, session.Query(`DROP TABLE leases`).Exec())
-	wantOneLine(t, openFails(t, url, cassandra.Options{}), "not whole, it lacks leases (", "run: skein migrate")
-}
-
 // A cluster of one node loses what its disk loses: that is said, loudly.
 func TestOpen_WeakSettings(t *testing.T) {
 	t.Parallel()

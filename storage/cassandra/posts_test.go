@@ -3,9 +3,6 @@ package cassandra_test
 import (
 	"errors"
 	"fmt"
-	"reflect"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -57,9 +54,21 @@ func draft(id feed.PostID, author feed.UserID, key string) storage.Draft {
 
 func create(t testing.TB, s *cassandra.Store, author feed.UserID) feed.Post {
 	t.Helper()
-	post, err := s.CreatePost(bg, draft(takeID(t, s), author, ""))
-	must(t, err)
-	return post
+	return inTime(t, s, func(id feed.PostID) (feed.Post, error) { return s.CreatePost(bg, draft(id, author, "")) })
+}
+
+// inTime has a post created with another id when one was late, as the write path does:
+// on a busy machine any call may take a second.
+func inTime(t testing.TB, s *cassandra.Store, create func(feed.PostID) (feed.Post, error)) feed.Post {
+	t.Helper()
+	for range 20 {
+		if post, err := create(takeID(t, s)); !errors.Is(err, feed.ErrLate) {
+			must(t, err)
+			return post
+		}
+	}
+	t.Fatal("every id was late")
+	return feed.Post{}
 }
 
 func oldest(t testing.TB, s *cassandra.Store) feed.PostID {
@@ -167,7 +176,7 @@ func TestI6_CountedWhileItIsWritten(t *testing.T) {
 	t.Parallel()
 	url := emptied(t).url
 	s, other := open(t, url), open(t, url)
-	id := takeID(t, s)
+	var id feed.PostID
 	s.OnStep(func(at cassandra.Step) {
 		if at != cassandra.StepEvent {
 			return
@@ -181,8 +190,10 @@ func TestI6_CountedWhileItIsWritten(t *testing.T) {
 			}
 		}
 	})
-	_, err := s.CreatePost(bg, draft(id, 1, ""))
-	must(t, err)
+	inTime(t, s, func(next feed.PostID) (feed.Post, error) {
+		id = next
+		return s.CreatePost(bg, draft(id, 1, ""))
+	})
 	if published := relay(t, other); len(published) > 0 {
 		t.Errorf("published %v, which is another living process's", published)
 	}
@@ -248,32 +259,4 @@ func TestFinishedBucketsAreDropped(t *testing.T) {
 		relay(t, s)
 		return arrives() == 0
 	})
-}
-
-// Rows of an author from before their posts were kept there whole: a page has them all
-// the same, and is full although some are of posts that are gone.
-func TestPostsOf_RowsWithoutText(t *testing.T) {
-	t.Parallel()
-	keyspace := emptied(t)
-	s, session := open(t, keyspace.url), keyspace.session
-	ids := feed.NewIDs(s, func() time.Time { return s.Now().Add(3 * time.Second) })
-	var posts []feed.Post // newest first
-	for i := range 10 {
-		id, err := ids.Next(bg)
-		must(t, err)
-		post, err := s.CreatePost(bg, storage.Draft{Post: feed.Post{ID: id, Author: 4711, Text: strings.Repeat("x", i), Payload: []byte{byte(i)}}})
-		must(t, err)
-		posts = slices.Insert(posts, 0, post)
-	}
-	for _, i := range []int{0, 3, 4, 9} {
-		must(t, session.Query(`DELETE text, payload FROM posts_by_author USING TIMESTAMP ? WHERE author = 4711 AND bucket = ? AND post = ?`,
-			cassandra.StampOf(posts[i].ID)+1, int16(posts[i].ID>>57), int64(posts[i].ID)).Exec())
-	}
-	must(t, session.Query(`DELETE FROM posts USING TIMESTAMP ? WHERE id = ?`, cassandra.StampOf(posts[3].ID)+1, int64(posts[3].ID)).Exec())
-	posts = slices.Delete(posts, 3, 4)
-	got, err := s.PostsOf(bg, 4711, feed.MaxPostID, 8)
-	must(t, err)
-	if !reflect.DeepEqual(got, posts[:8]) {
-		t.Errorf("got %+v, want %+v", got, posts[:8])
-	}
 }

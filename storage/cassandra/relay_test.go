@@ -178,15 +178,13 @@ func TestRelay_StepsOverOthersEvents(t *testing.T) {
 			reads++
 		}
 	})
-	before := -1
-	for reads != before { // again after some seconds, if this machine is that slow
-		before = reads
+	for range 6 {
 		if published := relay(t, s); len(published) > 0 {
 			t.Fatalf("published %v, which are another living process's", published)
 		}
 	}
-	if reads == 0 || reads > 3*parts {
-		t.Errorf("%d partitions were read, want those of its shards, once", reads)
+	if reads == 0 || reads > 2*parts {
+		t.Errorf("%d partitions were read, want those of its shards, once in some seconds", reads)
 	}
 	must(t, keyspace.session.Query(`DELETE FROM relays WHERE one = 0 AND origin = ?`, other).Exec())
 	taken := 0

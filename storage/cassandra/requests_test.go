@@ -57,6 +57,31 @@ func TestW3_AYoungKeyIsNotAbandoned(t *testing.T) {
 	}
 }
 
+// W3: while a call with the key may still make its post, a retry makes no other, but
+// waits.
+func TestW3_ARetryWaitsForTheFirst(t *testing.T) {
+	t.Parallel()
+	url := emptied(t).url
+	s, other := open(t, url), open(t, url)
+	create := func(s *cassandra.Store) func(feed.PostID) (feed.Post, error) {
+		return func(id feed.PostID) (feed.Post, error) { return s.CreatePost(bg, draft(id, 1, "key")) }
+	}
+	s.OnStep(func(at cassandra.Step) {
+		if at != cassandra.StepEvent {
+			return
+		}
+		ctx, cancel := context.WithTimeout(bg, 300*time.Millisecond)
+		defer cancel()
+		if post, err := other.CreatePost(ctx, draft(takeID(t, other), 1, "key")); feed.CodeOf(err) != feed.CodeUnavailable {
+			t.Errorf("a retry beside the first call: %v, %v; want it to wait", post.ID, err)
+		}
+	})
+	first := inTime(t, s, create(s))
+	if retry := inTime(t, other, create(other)); retry.ID != first.ID {
+		t.Errorf("the retry got post %d, want %d", retry.ID, first.ID)
+	}
+}
+
 // W3: an event whose post is missing is completed by a retry with its key, when no
 // relay gets so far, as when the log is down and others wait before it.
 func TestW3_ARetryCompletesAnEvent(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gocql/gocql"
 	"go.uber.org/goleak"
@@ -108,10 +109,13 @@ func keyspaceOf(url string) string {
 	return name
 }
 
-// dropKeyspace leaves it to the server if it takes too long.
+// dropKeyspace has the server drop a keyspace, which takes it seconds, and does not
+// wait for it.
 func dropKeyspace(url string) {
 	if session, err := cassandra.Session(withKeyspace(url, "system")); err == nil {
-		_ = session.Query("DROP KEYSPACE IF EXISTS " + keyspaceOf(url)).Exec()
+		ctx, cancel := context.WithTimeout(bg, 100*time.Millisecond)
+		defer cancel()
+		_ = session.Query("DROP KEYSPACE IF EXISTS " + keyspaceOf(url)).WithContext(ctx).Exec()
 		session.Close()
 	}
 }

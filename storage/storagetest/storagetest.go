@@ -60,13 +60,17 @@ func newWriter(posts storage.Posts) *writer {
 }
 
 func (w *writer) create(author feed.UserID, text, requestID string) (feed.Post, error) {
+	return w.post(feed.Post{Author: author, Text: text, Payload: []byte{0, 1, 255}}, requestID)
+}
+
+// post creates a post, whose id it gives it.
+func (w *writer) post(post feed.Post, requestID string) (feed.Post, error) {
 	for range 20 {
-		id, err := w.ids.Next(context.Background())
-		if err != nil {
+		var err error
+		if post.ID, err = w.ids.Next(bg); err != nil {
 			return feed.Post{}, err
 		}
-		post := feed.Post{ID: id, Author: author, Text: text, Payload: []byte{0, 1, 255}}
-		got, err := w.posts.CreatePost(context.Background(), storage.Draft{Post: post, RequestID: requestID})
+		got, err := w.posts.CreatePost(bg, storage.Draft{Post: post, RequestID: requestID})
 		if !errors.Is(err, feed.ErrLate) {
 			return got, err
 		}

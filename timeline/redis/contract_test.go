@@ -21,9 +21,16 @@ func engine(url string) timelinetest.Engine {
 	}
 }
 
-func TestContract(t *testing.T) { timelinetest.Run(t, engine(shared(t))) }
+// Both suites mostly wait: side by side they take half the time.
+func TestContract(t *testing.T) {
+	t.Parallel()
+	timelinetest.Run(t, engine(shared(t)))
+}
 
-func TestContractOnCluster(t *testing.T) { timelinetest.Run(t, engine(sharedCluster(t))) }
+func TestContractOnCluster(t *testing.T) {
+	t.Parallel()
+	timelinetest.Run(t, engine(sharedCluster(t)))
+}
 
 func BenchmarkStore(b *testing.B) { timelinetest.Benchmark(b, engine(shared(b))) }
 

@@ -99,7 +99,8 @@ func cassandraModules() (args []string) {
 	return args
 }
 
-// cassandraSettings: every write waits until it is on the disk, unless NoSync.
+// cassandraSettings: every write waits until it is on the disk, unless NoSync. Writes
+// may take as long as reads: on a busy machine 2 s pass in a pause of the collector.
 func cassandraSettings(spec Spec, data string, ports []int) []byte {
 	sync := "batch"
 	if spec.NoSync {
@@ -128,6 +129,8 @@ seed_provider:
       - seeds: "SEED"
 paxos_variant: v2
 auto_snapshot: false
+write_request_timeout: 5000ms
+cas_contention_timeout: 5000ms
 `))
 }
 
