@@ -50,7 +50,7 @@ func (f *Fanout) consumePartition(ctx context.Context, l lane, p eventlog.Partit
 			return err
 		}
 		if l.topic != topicPosts { // the planner observes what it delivers itself
-			f.metrics.observe(l.topic, batch.Records, f.cfg.Clock())
+			f.metrics.observe(l.topic, batch.Records, f.cfg.Posts.Now())
 		}
 	}
 }

@@ -35,7 +35,6 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -52,8 +51,6 @@ type Config struct {
 	Timelines timeline.Store
 	Log       eventlog.Log
 	Tiers     *storage.TierCopy
-	// Clock is time.Now by default.
-	Clock feed.Clock
 	// Logger is slog.Default() by default.
 	Logger *slog.Logger
 	// Registerer takes the metrics; none are registered by default.
@@ -86,9 +83,6 @@ type Fanout struct {
 func New(cfg Config) (*Fanout, error) {
 	if cfg.Posts == nil || cfg.Graph == nil || cfg.Timelines == nil || cfg.Log == nil || cfg.Tiers == nil {
 		return nil, errors.New("fanout: Posts, Graph, Timelines, Log and Tiers are required")
-	}
-	if cfg.Clock == nil {
-		cfg.Clock = time.Now
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()

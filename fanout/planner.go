@@ -74,7 +74,7 @@ func (f *Fanout) deliverFew(ctx context.Context, events []storage.Event, counts 
 		if err := f.deliver(ctx, deliveries, later); err != nil {
 			return err
 		}
-		now := f.cfg.Clock()
+		now := f.cfg.Posts.Now()
 		for _, e := range events[:n] {
 			f.metrics.observePost(topicPosts, e.Post, now)
 		}
@@ -154,7 +154,7 @@ func (f *Fanout) followerCounts(ctx context.Context, events []storage.Event) (ma
 // fails matters little: the next post tries again.
 func (f *Fanout) retier(ctx context.Context, settings policy.Settings, author feed.UserID, history policy.History, followers int64) {
 	tier := settings.Decide(history.Latest(), followers)
-	next := history.Add(policy.Change{From: feed.IDAt(f.cfg.Clock().Add(tierLead)), Tier: tier})
+	next := history.Add(policy.Change{From: feed.IDAt(f.cfg.Posts.Now().Add(tierLead)), Tier: tier})
 	if len(next) == len(history) {
 		return
 	}

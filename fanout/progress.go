@@ -123,7 +123,7 @@ func (p *progress) refresh(ctx context.Context) error {
 // the flow up to and including last, and of all that will ever get there.
 func (p *progress) lowAfter(ctx context.Context, last string) (feed.PostID, error) {
 	// Before the outbox is asked: a post that commits later is newer than this.
-	low := settledID(p.cfg.Clock())
+	low := settledID(p.cfg.Posts.Now())
 	oldest, err := p.cfg.Posts.OldestEvent(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("ask the outbox: %w", err)

@@ -56,7 +56,7 @@ func (f *Fanout) relay(ctx context.Context) {
 func (f *Fanout) relayOnce(ctx context.Context) (int, error) {
 	// Read before the outbox is: an event committed later than this moment has
 	// a higher id.
-	settled := settledID(f.cfg.Clock())
+	settled := settledID(f.cfg.Posts.Now())
 	return f.cfg.Posts.Relay(ctx, relayBatch, func(oldest feed.PostID, events []storage.Event) error {
 		low := min(oldest, settled)
 		records := make([]eventlog.Record, len(events))

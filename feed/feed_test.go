@@ -124,6 +124,16 @@ func TestALeaseAndAPause(t *testing.T) {
 	}
 }
 
+// A clock that no grant reaches costs one grant a call: leasing on and on, it would take
+// the nodes from everybody.
+func TestAClockBeyondEveryGrant(t *testing.T) {
+	g := &granter{until: map[uint16]time.Time{}, clock: time.Now}
+	ids := feed.NewIDs(g, func() time.Time { return time.Now().Add(time.Minute) })
+	if id, err := ids.Next(t.Context()); feed.CodeOf(err) != feed.CodeUnavailable || g.calls != 1 {
+		t.Errorf("id %d after %d grants, %v; want none after one, feed.CodeUnavailable", id, g.calls, err)
+	}
+}
+
 // A thousand ids a millisecond are more than a sequence holds for long: the
 // generator runs ahead of the clock rather than repeat itself, and many callers
 // share one renewal.

@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -46,29 +47,35 @@ func NewIDs(granter Granter, clock Clock) *IDs {
 	return &IDs{granter: granter, clock: clock, renewing: make(chan struct{}, 1)}
 }
 
+// errOutside: this process's clock is far from the one by which grants are made.
+var errOutside = errors.New("the clock is outside the time that was just leased")
+
 // Next returns an id greater than any that this generator gave before. It asks
-// for a new grant when the present one is spent, and returns that call's error.
+// for a new grant when the present one is spent, and returns that call's error. It
+// asks once: a clock that no grant reaches must not lease every node there is.
 func (g *IDs) Next(ctx context.Context) (PostID, error) {
-	for {
-		if id, ok := g.take(); ok {
-			return id, nil
-		}
-		select {
-		case g.renewing <- struct{}{}:
-		case <-ctx.Done():
-			return 0, Unavailable("take a post id", ctx.Err())
-		}
-		// Another caller may have renewed meanwhile.
-		id, ok := g.take()
-		var err error
-		if !ok {
-			err = g.renew(ctx)
-		}
-		<-g.renewing
-		if ok || err != nil {
-			return id, err
-		}
+	const doing = "take a post id"
+	if id, ok := g.take(); ok {
+		return id, nil
 	}
+	select {
+	case g.renewing <- struct{}{}:
+		defer func() { <-g.renewing }()
+	case <-ctx.Done():
+		return 0, Unavailable(doing, ctx.Err())
+	}
+	// Another caller may have renewed meanwhile.
+	if id, ok := g.take(); ok {
+		return id, nil
+	}
+	if err := g.renew(ctx); err != nil {
+		return 0, err
+	}
+	id, ok := g.take()
+	if !ok {
+		return 0, Unavailable(doing, errOutside)
+	}
+	return id, nil
 }
 
 // take gives the next id of the present grant, if it has one for this moment.

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"time"
 
 	"skein/feed"
 )
@@ -17,6 +18,12 @@ type Draft struct {
 type Posts interface {
 	feed.Granter
 	Outbox
+
+	// Now is the time by which ids are taken, and by which this storage judges
+	// their age, as far as this process knows without asking. Where other processes
+	// share the storage it is theirs too, within policy.MaxSkew, whatever this
+	// process's own clock says; or OldestEvent fails.
+	Now() time.Time
 
 	// CreatePost writes a post under W1 to W4. It does not look whether the
 	// author exists. With a request id that was used before it writes nothing

@@ -135,7 +135,7 @@ func (a *App) openFanout(registry prometheus.Registerer) (err error) {
 	a.tiers = storage.NewTierCopy(a.engines.Graph, time.Now)
 	a.fanout, err = fanout.New(fanout.Config{
 		Posts: a.engines.Posts, Graph: a.engines.Graph, Timelines: a.engines.Timelines, Log: a.engines.Log,
-		Tiers: a.tiers, Clock: time.Now, Logger: a.log, Registerer: registry, Heavy: a.config.heavy(),
+		Tiers: a.tiers, Logger: a.log, Registerer: registry, Heavy: a.config.heavy(),
 		NoRelay: !role(a.config.Role).serves(), NoWork: !role(a.config.Role).works(),
 	})
 	if err != nil {

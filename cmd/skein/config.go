@@ -60,7 +60,7 @@ func (c *Config) settings() *pflag.FlagSet {
 	f.StringVar(&e.Posts, "posts", e.Posts, "engine of posts, by `URL`: embedded, postgres://… or cassandra://host,host/keyspace")
 	f.StringVar(&e.Graph, "graph", e.Graph, "engine of users and follows, by `URL`: embedded, postgres://… or cassandra://host,host/keyspace")
 	f.StringVar(&e.Log, "log", e.Log, "engine of the event log, by `URL`: embedded or kafka://host,host")
-	f.StringVar(&e.Timelines, "timelines", e.Timelines, "engine of home timelines, by `URL`: memory, redis://… or redis-cluster://host,host")
+	f.StringVar(&e.Timelines, "timelines", e.Timelines, "engine of home timelines, by `URL`: memory, redis://… or redis-cluster://host,host/prefix")
 	f.TextVar(&e.TimelineBytes, "timeline-bytes", e.TimelineBytes, "memory of all timelines in memory, at least 16MiB; beyond it those not read for longest go (`size`)")
 	f.DurationVar(&e.TimelineIdle, "timeline-idle", e.TimelineIdle, "how long a timeline that nobody reads is kept")
 	f.BoolVar(&e.AllowWeak, "allow-weak", e.AllowWeak, "use servers whose settings may lose acknowledged posts")

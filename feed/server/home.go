@@ -34,7 +34,6 @@ type homeReader struct {
 	timelines timeline.Store
 	fanout    Fanout
 	tiers     *storage.TierCopy
-	clock     feed.Clock
 	log       *steady
 	metrics   *metrics
 	lagBound  time.Duration
@@ -55,7 +54,6 @@ func newHomeReader(cfg Config, log *steady, m *metrics) *homeReader {
 		timelines: cfg.Timelines,
 		fanout:    cfg.Fanout,
 		tiers:     cfg.Tiers,
-		clock:     cfg.Clock,
 		log:       log,
 		metrics:   m,
 		lagBound:  cfg.LagBound,
@@ -114,7 +112,7 @@ func (s *scan) open(ctx context.Context) (err error) {
 	}
 	s.query.Life = uint64(s.tiers.Life)
 	s.top, s.aside = s.fanout.Progress(s.timelines.Shard(s.viewer))
-	if s.top >= feed.IDAt(s.clock().Add(-s.lagBound)) {
+	if s.top >= feed.IDAt(s.posts.Now().Add(-s.lagBound)) {
 		s.top = feed.MaxPostID // delivery keeps within the lag bound
 	} else {
 		s.metrics.aboveTop.Inc()

@@ -57,7 +57,8 @@ type Config struct {
 	Timelines timeline.Store
 	Fanout    Fanout
 	Tiers     *storage.TierCopy
-	// Clock is time.Now by default.
+	// Clock tells how old copies are; Posts tell the time of ids. It is time.Now
+	// by default.
 	Clock feed.Clock
 	// Logger is slog.Default() by default.
 	Logger *slog.Logger
@@ -132,7 +133,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		graph:     cfg.Graph,
 		timelines: cfg.Timelines,
 		fanout:    cfg.Fanout,
-		ids:       feed.NewIDs(cfg.Posts, cfg.Clock),
+		ids:       feed.NewIDs(cfg.Posts, cfg.Posts.Now),
 		tokens:    tokens{key: key},
 		home:      newHomeReader(cfg, log, m),
 		log:       log,

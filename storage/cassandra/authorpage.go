@@ -14,7 +14,7 @@ SELECT post, text, payload FROM posts_by_author WHERE author = ? AND bucket = ? 
 // author; another for each older bucket until it is full.
 func (s *Store) PostsOf(ctx context.Context, author feed.UserID, before feed.PostID, limit int) ([]feed.Post, error) {
 	var posts []feed.Post
-	before = min(before, feed.IDAt(s.now().Add(aheadID)))
+	before = min(before, feed.IDAt(s.Now().Add(aheadID)))
 	for len(posts) < limit && before > 1 {
 		bucket := bucketOfAuthor(before - 1)
 		p, text := feed.Post{Author: author}, []byte(nil)

@@ -95,15 +95,15 @@ func (s *Store) factor(replication map[string]string) (int, error) {
 	return least, nil
 }
 
-// checkClock compares the clocks. Ids are given out by this process's and judged by
-// Cassandra's, so that with clocks far apart every id would be late, or no grant would
-// reach it.
-func (s *Store) checkClock(ctx context.Context) error {
+// readClock asks for Cassandra's time, which is this process's from then on. That its own
+// clock is another does no harm, but will be news to somebody.
+func (s *Store) readClock(ctx context.Context) error {
+	own := s.opts.Clock()
 	if _, err := s.askClock(ctx); err != nil {
 		return explain(s.settings, err)
 	}
-	if off := time.Duration(s.off.Load()).Abs(); off > policy.MaxSkew {
-		return fmt.Errorf("the clocks of this machine and of Cassandra are %v apart, %v is the most (synchronise them, with NTP say)", off.Round(time.Millisecond), policy.MaxSkew)
+	if off := s.Now().Sub(own); off.Abs() > policy.MaxSkew {
+		s.opts.Logger.Warn("the clocks of this machine and of Cassandra are apart; going by Cassandra's (synchronise them, with NTP say)", "apart", off.Round(time.Millisecond))
 	}
 	return nil
 }

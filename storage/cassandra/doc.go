@@ -105,9 +105,9 @@
 //
 // # What it relies on
 //
-// Three copies of the keyspace, or said loudly; clocks of nodes and processes within
-// policy.MaxSkew at start, and of the nodes later: a process compares its own with theirs
-// at each grant and each look at the outbox, and settled bears a few seconds. gc_grace_seconds
+// Three copies of the keyspace, or said loudly. Clocks of the nodes within policy.MaxSkew:
+// a process goes by theirs, which it asks at each grant and each look at the outbox; its
+// own only tells what has passed since, and may be anything. gc_grace_seconds
 // of ten days (Cassandra's default) above the longest outage of a node, with repairs. All
 // processes in one data centre with LOCAL_QUORUM.
 package cassandra

@@ -139,7 +139,7 @@ func (s *Store) setEdge(ctx context.Context, at feed.Follow, follow bool) (chang
 // act changes an edge, if its set is still the one with head h.
 func (s *Store) act(ctx context.Context, at feed.Follow, h head, e edge, follow bool) (done bool, err error) {
 	// Above every earlier act on the set, whichever clock stamped that.
-	stamp := max(s.now().UnixMicro(), h.stamp+2)
+	stamp := max(s.Now().UnixMicro(), h.stamp+2)
 	hash, more, bucket := at.Viewer.Hash(), int64(-1), e.bucket
 	if follow {
 		more = 1

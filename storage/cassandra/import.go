@@ -195,7 +195,7 @@ func (s *Store) importViewer(ctx context.Context, edges []feed.Follow, authors *
 // importFresh adds edges of one viewer, if the set is still the one with head h. The
 // order is that of act.
 func (s *Store) importFresh(ctx context.Context, h head, fresh []feed.Follow, authors *imported) (done bool, err error) {
-	stamp := max(s.now().UnixMicro(), h.stamp+2)
+	stamp := max(s.Now().UnixMicro(), h.stamp+2)
 	viewer := fresh[0].Viewer
 	hash := viewer.Hash()
 	buckets := make([]int16, len(fresh))

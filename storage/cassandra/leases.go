@@ -65,20 +65,29 @@ func maxTime(a, b time.Time) time.Time {
 	return b
 }
 
-// askClock asks a node for the time, and remembers how far this process's clock is
-// off. Nodes agree within policy.MaxSkew, as they must.
+// told is what Cassandra's clock said, and this process's then.
+type told struct{ storage, here time.Time }
+
+// Now implements storage.Posts: Cassandra's time when it was last asked, and what has
+// passed since, by this process's clock. Of its two ways to tell what has passed, the
+// later counts: a clock that is set back, and one that stood still while the machine
+// slept, must not make ids look young.
+func (s *Store) Now() time.Time {
+	t, here := s.told.Load(), s.opts.Clock()
+	return t.storage.Add(max(here.Sub(t.here), here.Round(0).Sub(t.here.Round(0))))
+}
+
+// askClock asks a node for the time, and corrects Now by as much as is sure to be
+// wrong. Nodes agree within policy.MaxSkew, as they must.
 func (s *Store) askClock(ctx context.Context) (time.Time, error) {
 	var server time.Time
-	before := s.opts.Clock()
+	before := s.Now()
 	if err := s.read(ctx, `SELECT toTimestamp(now()) FROM system.local`).Consistency(gocql.One).Scan(&server); err != nil {
 		return time.Time{}, err
 	}
-	after := s.opts.Clock()
+	after, here := s.Now(), s.opts.Clock()
 	// The server answered between the two, and cut off less than a millisecond.
-	off := max(server.Sub(after), 0) - max(before.Sub(server.Add(time.Millisecond)), 0)
-	s.off.Store(int64(off))
+	wrong := max(server.Sub(after), 0) - max(before.Sub(server.Add(time.Millisecond)), 0)
+	s.told.Store(&told{after.Add(wrong), here})
 	return server, nil
 }
-
-// now is Cassandra's time, as far as this process knows it.
-func (s *Store) now() time.Time { return s.opts.Clock().Add(time.Duration(s.off.Load())) }

@@ -45,7 +45,7 @@ func (s *Store) Newest(ctx context.Context, ranges []storage.Range, limit int) (
 	}
 	var top []feed.Ref
 	rest := storage.Disjoint(ranges)
-	end := feed.IDAt(s.now().Add(aheadID)) // no post is beyond
+	end := feed.IDAt(s.Now().Add(aheadID)) // no post is beyond
 	for i := range rest {
 		rest[i].Before = min(rest[i].Before, end)
 	}

@@ -106,7 +106,6 @@ func TestOpen_SaysWhatToDo(t *testing.T) {
 		{"cassandra://" + mute.Addr().String() + "/skein", cassandra.Options{}, []string{mute.Addr().String(), "start it"}},
 		{withKeyspace(url, "nowhere"), cassandra.Options{}, []string{`no keyspace "nowhere"`, "run: skein migrate"}},
 		{withKeyspace(url, "system_auth"), cassandra.Options{}, []string{"no schema", "run: skein migrate"}},
-		{url, cassandra.Options{Clock: func() time.Time { return time.Now().Add(3 * time.Second) }}, []string{"clocks", "synchronise"}},
 	} {
 		all.Go(func() { wantOneLine(t, openFails(t, c.url, c.opts), c.parts...) })
 	}

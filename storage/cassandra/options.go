@@ -19,8 +19,8 @@ import (
 
 // Options says how to open a store. The zero value is usable.
 type Options struct {
-	// Clock is this process's, which gives out ids; nil is time.Now. What is late
-	// is judged by Cassandra's, with which it is compared at every grant.
+	// Clock is this process's; nil is time.Now. It only tells what time has passed
+	// since Cassandra was last asked for its own.
 	Clock feed.Clock
 	// Logger gets the store's few lines; nil is slog.Default.
 	Logger *slog.Logger

@@ -3,6 +3,7 @@ package cassandra
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -150,6 +151,8 @@ func (o *outbox) release(held, removed []event) {
 	}
 }
 
+var errClockSet = errors.New("the clock of this machine was set ahead")
+
 // OldestEvent implements storage.Outbox. It begins where it found, in earlier calls,
 // that nothing is below.
 func (s *Store) OldestEvent(ctx context.Context) (feed.PostID, error) {
@@ -159,9 +162,15 @@ func (s *Store) OldestEvent(ctx context.Context) (feed.PostID, error) {
 
 func (s *Store) oldestEvent(ctx context.Context) (feed.PostID, error) {
 	// Not this process's clock: what is below low is not looked at again, and dropped.
+	believed := s.Now()
 	asked, err := s.askClock(ctx)
 	if err != nil {
 		return 0, err
+	}
+	// Who asks has taken the time for what it believes no new post to be older than.
+	// If the clock was set ahead since it was last asked, that is too high, this once.
+	if believed.Sub(asked) > feed.MaxIDAge {
+		return 0, errClockSet
 	}
 	low, err := s.lowest(ctx, asked)
 	if err != nil {
@@ -222,7 +231,7 @@ func (s *Store) chunks(low feed.PostID, now time.Time) [][]int64 {
 // buckets.
 func (s *Store) CountEvents(ctx context.Context) (int64, error) {
 	const doing = "count the outbox"
-	now := s.now()
+	now := s.Now()
 	low, err := s.lowest(ctx, now)
 	if err != nil {
 		return 0, translate(doing, err)

@@ -29,7 +29,7 @@ INSERT INTO posts_by_author (author, bucket, post, text, payload) VALUES (?, ?, 
 func stampOf(id feed.PostID) int64 { return id.Time().UnixMicro() }
 
 // late reports whether an id is too old to commit, by Cassandra's clock.
-func (s *Store) late(id feed.PostID) bool { return s.now().After(id.Time().Add(feed.MaxIDAge)) }
+func (s *Store) late(id feed.PostID) bool { return s.Now().After(id.Time().Add(feed.MaxIDAge)) }
 
 // CreatePost implements storage.Posts.
 func (s *Store) CreatePost(ctx context.Context, draft storage.Draft) (feed.Post, error) {

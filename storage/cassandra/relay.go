@@ -81,7 +81,7 @@ func (s *Store) take(ctx context.Context, limit int) (oldest feed.PostID, alive 
 	s.outbox.mu.Lock()
 	clear(s.outbox.mu.gone)
 	s.outbox.mu.Unlock()
-	if err := s.announce(ctx, feed.IDAt(s.now())); err != nil {
+	if err := s.announce(ctx, feed.IDAt(s.Now())); err != nil {
 		return 0, nil, nil, err
 	}
 	if alive, err = s.relaysAlive(ctx); err != nil {
@@ -115,7 +115,7 @@ func (s *Store) take(ctx context.Context, limit int) (oldest feed.PostID, alive 
 
 // takeShard holds up to limit events of a shard, lowest first.
 func (s *Store) takeShard(ctx context.Context, shard, limit int, from feed.PostID, alive []int64) (events []event, err error) {
-	last := bucketOf(feed.IDAt(s.now().Add(aheadEvents)))
+	last := bucketOf(feed.IDAt(s.Now().Add(aheadEvents)))
 	heir := s.heir(shard, alive)
 	for bucket := bucketOf(from); bucket <= last && len(events) < limit; bucket++ {
 		page := limit

@@ -104,7 +104,7 @@ func (s *Store) fate(ctx context.Context, id feed.PostID) (made bool, err error)
 		}
 		// An event that is not there and whose id is this old can only come late, and
 		// then asks what was decided.
-		if !waiting && s.now().After(id.Time().Add(settled)) {
+		if !waiting && s.Now().After(id.Time().Add(settled)) {
 			return s.settle(ctx, id, false)
 		}
 		select {

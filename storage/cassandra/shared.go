@@ -130,7 +130,7 @@ func (s *Store) ChangeTier(ctx context.Context, author feed.UserID, old, next po
 			return false, err
 		}
 		s.after(stepAnnounced)
-		if s.now().After(next[len(next)-1].From.Time().Add(-policy.Lead)) {
+		if s.Now().After(next[len(next)-1].From.Time().Add(-policy.Lead)) {
 			_, _, err := s.decide(ctx, `UPDATE shared SET pending = null WHERE one = 0 IF pending = ?`, pending)
 			if err != nil {
 				return false, err

@@ -24,10 +24,9 @@ type Store struct {
 	settings settings
 	opts     Options
 	// origin is this process among those that relay, home its shard of the outbox.
-	origin int64
-	home   int
-	// off is how far Cassandra's clock is ahead of this process's, in ns.
-	off      atomic.Int64
+	origin   int64
+	home     int
+	told     atomic.Pointer[told]
 	outbox   outbox
 	presence presence
 	numbers  numbers
@@ -75,8 +74,8 @@ func (t turn) take(ctx context.Context) error {
 func (t turn) give() { <-t }
 
 // Open connects to the keyspace that url names and checks that it has the schema of
-// this program, keeps what it acknowledges, and agrees with this process about the
-// time. It changes nothing. Its errors are one line each, name the engine and say what
+// this program and keeps what it acknowledges, and asks it for the time. It changes
+// nothing. Its errors are one line each, name the engine and say what
 // to do, never with the password, and come within 10 s.
 func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
@@ -91,7 +90,7 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 		return nil, explainOpen(ctx, where, err)
 	}
 	s := newStore(session, where, opts)
-	for _, check := range []func(context.Context) error{s.checkSchema, s.CheckDurability, s.checkClock} {
+	for _, check := range []func(context.Context) error{s.checkSchema, s.CheckDurability, s.readClock} {
 		if err := check(ctx); err != nil {
 			session.Close()
 			return nil, err
@@ -106,6 +105,8 @@ func newStore(session *gocql.Session, where settings, opts Options) *Store {
 		origin: rand.Int64(), home: rand.IntN(shards), wideFrom: wideFrom,
 		outbox: newOutbox(), facts: make(turn, 1), numbers: numbers{turn: make(turn, 1)},
 	}
+	now := opts.Clock()
+	s.told.Store(&told{now.Round(0), now})
 	for i := range s.viewers {
 		s.viewers[i] = make(turn, 1)
 	}

@@ -44,7 +44,7 @@ func (s *Store) CreateUser(ctx context.Context, id feed.UserID) (feed.User, erro
 }
 
 func (s *Store) insertUser(ctx context.Context, id feed.UserID) (user feed.User, made bool, err error) {
-	user = feed.User{ID: id, CreateTime: s.now().Truncate(time.Millisecond)} // as the column keeps it
+	user = feed.User{ID: id, CreateTime: s.Now().Truncate(time.Millisecond)} // as the column keeps it
 	made, _, err = s.decide(ctx, `INSERT INTO users (id, created) VALUES (?, ?) IF NOT EXISTS`, int64(id), user.CreateTime)
 	return user, made, err
 }

@@ -198,6 +198,9 @@ func (s *Store) enter(ctx context.Context, doing string) error {
 func (s *Store) leave() { s.calls.Done() }
 
 // millis is now in storage's unit of time, 0 before feed.Epoch.
+// Now implements storage.Posts. There is no clock but this process's.
+func (s *Store) Now() time.Time { return s.clock() }
+
 func (s *Store) millis() int64 { return max(0, s.clock().Sub(feed.Epoch).Milliseconds()) }
 
 func timeOf(millis uint64) time.Time {

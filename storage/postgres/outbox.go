@@ -96,6 +96,10 @@ func (s *Store) take(ctx context.Context, limit int) (tx pgx.Tx, oldest feed.Pos
 	return tx, oldest, events, err
 }
 
+// Now implements storage.Posts. It is this process's clock, which Open and OldestEvent
+// hold against the server's.
+func (s *Store) Now() time.Time { return s.opts.Clock() }
+
 // OldestEvent implements storage.Outbox. See scanOldest for when it refuses.
 func (s *Store) OldestEvent(ctx context.Context) (oldest feed.PostID, err error) {
 	err = s.call(ctx, readOutbox, func(ctx context.Context) error {

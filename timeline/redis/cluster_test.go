@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"slices"
@@ -12,6 +13,8 @@ import (
 
 	"skein/deploy/local/servers"
 	"skein/feed"
+	"skein/timeline"
+	"skein/timeline/redis"
 )
 
 // commonCluster is the cluster of those tests that leave a cluster as it is: three
@@ -185,4 +188,17 @@ func (m members) slotOf(v feed.UserID) int {
 		return int(c.ClusterKeySlot(ctx, keyOf("", v)).Val())
 	}
 	return 0
+}
+
+// What a cluster's URL says after its servers keeps installations apart, as databases
+// do elsewhere.
+func TestPrefixInTheURL(t *testing.T) {
+	url := sharedCluster(t) + "/"
+	opts := redis.Options{Prefix: rand.Text()}
+	one, same, other := open(t, url+"one", opts), open(t, url+"one", opts), open(t, url+"an-other", opts)
+	build(t, one, 1, 3)
+	shows(t, same, 1, 3, 2, 1)
+	if page := read(t, other, 1); page.State != timeline.Absent {
+		t.Errorf("another installation shows %+v", page)
+	}
 }

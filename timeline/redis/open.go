@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,8 +19,10 @@ const openTime = 8 * time.Second
 
 // Open returns a store in the Redis server of a URL,
 // redis://user:password@host:port/database, or in the Redis Cluster of which
-// redis-cluster://user:password@host:port,host:port names some servers (rediss:// and
-// rediss-cluster:// for TLS), and begins its log of deletes. Its errors are one line
+// redis-cluster://user:password@host:port,host:port/prefix names some servers (rediss://
+// and rediss-cluster:// for TLS), and begins its log of deletes. A prefix in the URL, of
+// letters, digits, - and _, comes before opts.Prefix, with a colon: a cluster has no
+// databases that would keep installations apart. Its errors are one line
 // that names the server and says what to do: when it is down, refuses the password,
 // is older than 6.2, is a replica, or is of the other kind. Of a cluster most masters
 // must answer. A server that may evict the wrong keys is warned of.
@@ -27,10 +30,11 @@ func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	o, hosts, err := parseURL(rawURL)
+	o, hosts, prefix, err := parseURL(rawURL)
 	if err != nil {
 		return nil, err
 	}
+	opts.Prefix = prefix + opts.Prefix
 	silence()
 	s := newStore(opts.settled(), o, hosts)
 	ctx, cancel := context.WithTimeout(ctx, openTime)
@@ -49,14 +53,20 @@ func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
 	return s, nil
 }
 
+// namePrefix is what a URL may say of a prefix. A number would be a database.
+var namePrefix = regexp.MustCompile(`^[A-Za-z_-][0-9A-Za-z_-]*$`)
+
 // parseURL reads a URL; hosts are those of a cluster, nil for a server.
-func parseURL(rawURL string) (o *goredis.Options, hosts []string, err error) {
+func parseURL(rawURL string) (o *goredis.Options, hosts []string, prefix string, err error) {
 	scheme, rest, _ := strings.Cut(rawURL, "://")
 	like := "redis://host:6379/0"
 	if kind, ok := strings.CutSuffix(scheme, "-cluster"); ok {
-		like = "redis-cluster://host:6379,host:6379"
+		like = "redis-cluster://host:6379,host:6379/prefix"
 		at := strings.LastIndexByte(rest, '@') + 1
 		list, query, _ := strings.Cut(rest[at:], "?")
+		if before, name, _ := strings.Cut(list, "/"); namePrefix.MatchString(name) {
+			list, prefix = before, name+":"
+		}
 		for host := range strings.SplitSeq(strings.TrimSuffix(list, "/"), ",") {
 			if o, err = goredis.ParseURL(kind + "://" + rest[:at] + host + "?" + query); err != nil {
 				break
@@ -73,9 +83,9 @@ func parseURL(rawURL string) (o *goredis.Options, hosts []string, err error) {
 		err = wrong.Err // without the URL, which may hold a password
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("the URL of Redis is malformed (%w); it should be like %s", err, like)
+		return nil, nil, "", fmt.Errorf("the URL of Redis is malformed (%w); it should be like %s", err, like)
 	}
-	return o, hosts, nil
+	return o, hosts, prefix, nil
 }
 
 // silence stops the driver from writing to standard error what it also returns.

@@ -150,7 +150,7 @@ func (s *stores) write(ctx context.Context, authors []feed.UserID) ([]feed.Ref, 
 func (s *stores) fanOut(change func(*fanout.Config)) (*fanout.Fanout, error) {
 	config := fanout.Config{
 		Posts: s.Posts, Graph: s.Graph, Timelines: s.Timelines, Log: s.Log,
-		Tiers: s.tiers, Clock: time.Now, Logger: s.bench.Log,
+		Tiers: s.tiers, Logger: s.bench.Log,
 		Heavy: s.on.heavy(),
 	}
 	change(&config)

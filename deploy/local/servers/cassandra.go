@@ -173,9 +173,12 @@ func StartCassandra(ctx context.Context, cache, dir string, options ...Option) (
 // with a folder of its own in dir, one after the other. Each takes what StartCassandra
 // says, and a few seconds to join. After an error none runs. It needs Linux, where all
 // of 127.0.0.0/8 is this machine.
-func StartCassandraCluster(ctx context.Context, cache, dir string, nodes int) (all []*Server, err error) {
+func StartCassandraCluster(ctx context.Context, cache, dir string, nodes int, options ...Option) (all []*Server, err error) {
 	for node := 1; node <= nodes; node++ {
 		spec := Spec{Engine: Cassandra, Cache: cache, Dir: filepath.Join(dir, fmt.Sprint("node", node)), Node: node}
+		for _, option := range options {
+			option(&spec)
+		}
 		if node > 1 {
 			spec.Ports = all[0].state.Load().ports
 		}

@@ -189,6 +189,19 @@ func (c *Cluster) AddMaster(ctx context.Context) (*Server, error) {
 	return s, c.awaitAll(ctx)
 }
 
+// Move moves that many slots, with the keys in them, from one master to another.
+func (c *Cluster) Move(ctx context.Context, slots int, from, to *Server) error {
+	args := []string{"--cluster", "reshard", from.address(), "--cluster-yes", "--cluster-slots", strconv.Itoa(slots)}
+	for flag, s := range map[string]*Server{"--cluster-from": from, "--cluster-to": to} {
+		id, err := s.redisSays(ctx, "CLUSTER MYID")
+		if err != nil {
+			return fmt.Errorf("cannot ask %s: %w", s.URL(), err)
+		}
+		args = append(args, flag, id)
+	}
+	return c.command(ctx, args...)
+}
+
 // OpenCluster returns the cluster whose folder is dir, running or not;
 // os.ErrNotExist if none ever ran there.
 func OpenCluster(dir string) (*Cluster, error) {
