@@ -10,7 +10,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
@@ -81,7 +80,7 @@ func newApp(config Config, log *slog.Logger, alter func(*engines.Set)) (*App, er
 
 func (a *App) open(alter func(*engines.Set)) (err error) {
 	a.engines, err = engines.Open(a.healthy, a.config.Engines, engines.Options{
-		Topics: fanout.Topics(), Clock: time.Now, Logger: a.log, OnFatal: a.fatal,
+		Topics: fanout.Topics(), Clock: clock, Logger: a.log, OnFatal: a.fatal,
 	})
 	if err != nil {
 		return err
@@ -132,7 +131,7 @@ func (a *App) fatal(err error) {
 // openFanout makes the fan-out over the open engines. The relay runs wherever posts
 // are created, so that a commit can wake it.
 func (a *App) openFanout(registry prometheus.Registerer) (err error) {
-	a.tiers = storage.NewTierCopy(a.engines.Graph, time.Now)
+	a.tiers = storage.NewTierCopy(a.engines.Graph, clock)
 	a.fanout, err = fanout.New(fanout.Config{
 		Posts: a.engines.Posts, Graph: a.engines.Graph, Timelines: a.engines.Timelines, Log: a.engines.Log,
 		Tiers: a.tiers, Logger: a.log, Registerer: registry, Heavy: a.config.heavy(),
@@ -148,7 +147,7 @@ func (a *App) openFanout(registry prometheus.Registerer) (err error) {
 func (a *App) openAPI(registry prometheus.Registerer) (err error) {
 	a.api, err = server.New(a.healthy, server.Config{
 		Posts: a.engines.Posts, Graph: a.engines.Graph, Timelines: a.engines.Timelines, Fanout: a.fanout,
-		Tiers: a.tiers, Clock: time.Now, Logger: a.log, Registerer: registry, LagBound: a.config.LagBound,
+		Tiers: a.tiers, Clock: clock, Logger: a.log, Registerer: registry, LagBound: a.config.LagBound,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot prepare the API: %w", err)

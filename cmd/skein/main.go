@@ -14,15 +14,20 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"skein/cmd/skein/terminal"
+	"skein/feed"
 )
 
 // version is set by the linker; see the Makefile.
 var version = "unknown"
+
+// clock is this process's. A test may bend it.
+var clock feed.Clock = time.Now
 
 const (
 	exitOK    = 0

@@ -28,11 +28,14 @@ import (
 const patience = 30 * time.Second
 
 // asSkein makes the test binary behave as skein itself, so that tests run real
-// processes without a build of their own.
+// processes without a build of their own. With _CLOCK its clock is off by so much.
 const asSkein = "TEST_BINARY_IS_SKEIN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asSkein) != "" {
+		if off, err := time.ParseDuration(os.Getenv(asSkein + "_CLOCK")); err == nil {
+			clock = func() time.Time { return time.Now().Add(off) }
+		}
 		main()
 	}
 	goleak.VerifyTestMain(m)

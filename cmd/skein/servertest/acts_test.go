@@ -14,12 +14,19 @@ import (
 // What one API server has acknowledged, the next read on the other agrees with (T4):
 // a create, an unfollow, a follow and a delete, a thousand times each.
 func TestActsOnTheOtherServer(t *testing.T) {
-	const pairs = 8
-	rounds := 1000 / pairs
+	rounds := 1000
 	if testing.Short() {
-		rounds = 10
+		rounds = 80
 	}
-	clients := running(t, onServers, "").clients(t)
+	running(t, onServers, "").act(t, rounds)
+}
+
+// act has rounds of all acts, by several pairs side by side.
+func (f *fleet) act(t *testing.T, rounds int) {
+	t.Helper()
+	const pairs = 8
+	rounds /= pairs
+	clients := f.clients(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var acting sync.WaitGroup

@@ -33,7 +33,7 @@ func masters(t *testing.T, paused ...*servers.Server) (all []*servers.Server) {
 // Slots of the Redis Cluster move under load, there and back, while an API server and
 // a worker die: timelines that moved are absent, and rebuilt (T7); what was on its way
 // to them is not lost (T1).
-func TestSlotsMove(t *testing.T) {
+func TestClusterSlotsMove(t *testing.T) {
 	scenario{on: onBoth, duration: 14 * time.Second, pushed: 0.3, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
 		all, cluster := masters(t), ours.engines[servers.RedisCluster].cluster
 		for _, l := range loads {
@@ -51,7 +51,7 @@ func TestSlotsMove(t *testing.T) {
 // A master of the Redis Cluster stops until its replica has taken its place, and goes
 // on, as one that does not know yet: the others' timelines are served all the while,
 // its own are pulled, and then rebuilt from storage (T7).
-func TestRedisMasterIsStopped(t *testing.T) {
+func TestClusterMasterIsStopped(t *testing.T) {
 	clustersOnly(t)
 	scenario{on: onBoth, duration: 30 * time.Second, pushed: 0.3, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
 		all := masters(t)
@@ -65,7 +65,7 @@ func TestRedisMasterIsStopped(t *testing.T) {
 
 // One of three Cassandra nodes dies, and returns after writes that it missed; at that
 // moment another hangs, so that every quorum needs what the first one missed (W2, T1).
-func TestCassandraNodeMissesWrites(t *testing.T) {
+func TestClusterNodeMissesWrites(t *testing.T) {
 	clustersOnly(t)
 	scenario{on: onCluster, duration: 50 * time.Second, pushed: 0.3, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
 		nodes := ours.servers(servers.Cassandra)
@@ -80,7 +80,7 @@ func TestCassandraNodeMissesWrites(t *testing.T) {
 }
 
 // A Cassandra node is slow: it stops for some seconds, three times.
-func TestCassandraNodeIsSlow(t *testing.T) {
+func TestClusterNodeIsSlow(t *testing.T) {
 	clustersOnly(t)
 	scenario{on: onBoth, duration: 30 * time.Second, pushed: 0.3, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
 		arm(t, loads)
@@ -89,6 +89,31 @@ func TestCassandraNodeIsSlow(t *testing.T) {
 			loads[0].await(t, loads[0].passed()+4)
 			must(t, node.Resume())
 			loads[0].await(t, loads[0].passed()+2)
+		}
+	}}.run(t)
+}
+
+// The clock of one API server is 5 s ahead, then 5 s behind: posts, follows, unfollows
+// and deletes by that one and the other are each honoured by the next read on the other
+// (T4), and nothing is missing from any page (T1).
+func TestClusterClockIsOff(t *testing.T) {
+	clustersOnly(t)
+	ours.begin(t, onCluster)
+	var err error
+	ours.bent, err = ours.compile("skein.test", "test", "-c", "-vet=off")
+	must(t, err)
+	scenario{on: onCluster, duration: 30 * time.Second, pushed: 0.3, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
+		arm(t, loads)
+		for _, off := range []time.Duration{5 * time.Second, -5 * time.Second} {
+			for _, l := range loads {
+				f, last := l.fleet, len(l.fleet.apis)-1
+				f.apis[last].kill()
+				f.clockOff = off
+				f.complete(t)
+				f.clockOff = 0
+				t.Cleanup(f.apis[last].kill)
+			}
+			loads[0].fleet.act(t, 80)
 		}
 	}}.run(t)
 }

@@ -48,6 +48,7 @@ type shared struct {
 	err     error
 	dir     string
 	skein   string // the program
+	bent    string // its test binary, which is the program with a clock that is off
 	engines map[string]*engine
 	fleets  map[string]*fleet
 }
@@ -99,12 +100,11 @@ func (e *engine) start(name, dir string) (err error) {
 			e.servers = e.cluster.Servers()
 		}
 	case servers.Cassandra:
-		nodes := 1
+		nodes, options := 1, []servers.Option{servers.NoSync()} // it is not killed
 		if clusters {
-			nodes = 3
+			nodes, options = 3, nil
 		}
-		// What a node acknowledges before it syncs outlives the node's own death.
-		e.servers, err = servers.StartCassandraCluster(ctx, "", dir, nodes, servers.NoSync())
+		e.servers, err = servers.StartCassandraCluster(ctx, "", dir, nodes, options...)
 	default:
 		var one *servers.Server
 		if one, err = servers.Start(ctx, servers.Spec{Engine: name, Dir: dir}); err == nil {
@@ -123,14 +123,20 @@ func (s *shared) postgres() *servers.Server { return s.servers(servers.Postgres)
 func (s *shared) kafka() *servers.Server    { return s.servers(servers.Kafka)[0] }
 func (s *shared) redis() *servers.Server    { return s.servers(servers.Redis)[0] }
 
-func (s *shared) build() error {
-	s.skein = filepath.Join(s.dir, "skein")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", s.skein, "skein/cmd/skein")
+func (s *shared) build() (err error) {
+	s.skein, err = s.compile("skein", "build", "-buildvcs=false")
+	return err
+}
+
+// compile makes a program of package cmd/skein.
+func (s *shared) compile(name string, how ...string) (program string, err error) {
+	program = filepath.Join(s.dir, name)
+	build := exec.Command("go", append(how, "-o", program, "skein/cmd/skein")...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as ever, also in a test for races
 	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build skein: %w\n%s", err, out)
+		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
 	}
-	return nil
+	return program, nil
 }
 
 // end leaves nothing running and no file.

@@ -20,6 +20,8 @@ type fleet struct {
 	engines []string // flags that name them
 	apis    []*process
 	workers []*process
+	// clockOff is how far off the clock of an API server is that starts.
+	clockOff time.Duration
 	// seed of its graph, and of every load on it.
 	seed uint64
 }
@@ -113,8 +115,12 @@ func (f *fleet) startSkein(t *testing.T, role string, last *process) *process {
 			listen = last.addresses.GRPC
 		}
 	}
+	program, environ := ours.skein, []string(nil)
+	if role == "api" && f.clockOff != 0 {
+		program, environ = ours.bent, []string{"TEST_BINARY_IS_SKEIN=1", fmt.Sprint("TEST_BINARY_IS_SKEIN_CLOCK=", f.clockOff)}
+	}
 	args := append([]string{"serve", "--role", role, "--listen", listen, "--metrics-listen", metrics}, f.engines...)
-	return serve(t, f.name+"-"+role, ours.skein, nil, args...)
+	return serve(t, f.name+"-"+role, program, environ, args...)
 }
 
 func (f *fleet) startBroken(t *testing.T) *process {
