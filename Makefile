@@ -18,7 +18,7 @@ VERSION := $(or $(shell git --git-dir=.git describe --tags --always --dirty 2>/d
 # Packages in which goroutines meet, and whose short tests are fast.
 RACE := ./feed/... ./storage/embedded ./timeline/... ./fanout/... ./loadgen/... ./cmd/skein ./cmd/skein/terminal
 
-.PHONY: help build demo bench costs test test-embedded check generate baseline tools clean lint fulltest race passed
+.PHONY: help build demo bench costs test test-embedded test-cluster check generate baseline tools clean lint fulltest race passed
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ test: build lint ## everything: build, lint, all tests on all engines, race dete
 test-embedded: export SKEIN_TEST_ENGINES := none
 test-embedded: build lint fulltest race ## the part of it that needs no servers
 	@echo "make test-embedded: all passed, WITHOUT PostgreSQL, Cassandra, Kafka and Redis ($(VERSION))"
+
+test-cluster: export SKEIN_TEST_CLUSTERS := true
+test-cluster: ## nodes fail under whole fleets: three of Cassandra, six of a Redis Cluster; a quarter of an hour, 5 GB
+	go test -count=1 -vet=off -timeout 40m -v -run Cluster ./cmd/skein/servertest
 
 check: export SKEIN_TEST_ENGINES := none
 check: lint ## format, vet, staticcheck, import rules, fast tests; under a minute with tools built
