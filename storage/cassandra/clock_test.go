@@ -19,7 +19,7 @@ func TestW4_TheClockIsCassandras(t *testing.T) {
 		var log bytes.Buffer
 		c := &clock{}
 		c.set(off)
-		s, err := cassandra.Open(bg, url, cassandra.Options{Clock: c.now, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		s, err := cassandra.Open(bg, url.url, cassandra.Options{Clock: c.now, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		must(t, err)
 		defer s.Close()
 		if said := log.String(); !strings.Contains(said, "synchronise") {
