@@ -8,7 +8,7 @@ import (
 	"skein/deploy/local/servers"
 )
 
-// clustersOnly skips a scenario in which a node of a cluster fails.
+// clustersOnly skips a scenario on clusters.
 func clustersOnly(t *testing.T) {
 	t.Helper()
 	if !clusters {
@@ -34,6 +34,7 @@ func masters(t *testing.T, paused ...*servers.Server) (all []*servers.Server) {
 // a worker die: timelines that moved are absent, and rebuilt (T7); what was on its way
 // to them is not lost (T1).
 func TestClusterSlotsMove(t *testing.T) {
+	clustersOnly(t)
 	scenario{on: onBoth, duration: 14 * time.Second, pushed: 0.3, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
 		all, cluster := masters(t), ours.engines[servers.RedisCluster].cluster
 		for _, l := range loads {
