@@ -20,7 +20,7 @@ const (
 	// out to hold more of the newest.
 	growth = 4
 	// aheadID is how far ahead of the clock an id may be.
-	aheadID = time.Hour
+	aheadID = 30 * 24 * time.Hour
 )
 
 func bucketOfAuthor(id feed.PostID) int16 { return int16(id >> authorBits) }
