@@ -72,6 +72,9 @@ func (a *App) bury(t *testing.T) {
 	t.Helper()
 	a.rpc.Stop()
 	a.admin.stop()
+	if a.metrics != nil {
+		_ = a.metrics.Close()
+	}
 	a.servers.Wait()
 	if err := errors.Join(a.fanout.Stop(t.Context()), a.engines.Close()); err != nil {
 		t.Error(err)

@@ -77,8 +77,8 @@ func (l *lister) next() (line []byte, cut bool, err error) {
 		line = bytes.TrimRight(line, blanks+"\r\n")
 	}
 	for err == bufio.ErrBufferFull {
-		if !l.options.SkipBad {
-			return line, cut, nil // the end of it does not matter any more
+		if !l.options.SkipBad && !isComment(line) {
+			return line, cut, nil // it is an error, wherever it ends
 		}
 		_, err = l.in.ReadSlice('\n')
 	}

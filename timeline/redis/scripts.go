@@ -66,7 +66,7 @@ func load(ctx context.Context, c *goredis.Client) error {
 
 // loads is how often the scripts are loaded for one pipeline. Once is usual; more
 // is for whoever flushes scripts again and again.
-const loads = 5
+const loads = 20
 
 func lacksScript(cmds []goredis.Cmder) bool {
 	for _, cmd := range cmds {
