@@ -49,6 +49,7 @@ test-embedded: build lint fulltest race ## the part of it that needs no servers
 test-cluster: export SKEIN_TEST_CLUSTERS := true
 test-cluster: ## nodes fail under whole fleets: three of Cassandra, six of a Redis Cluster; a quarter of an hour, 5 GB
 	go test -count=1 -vet=off -timeout 40m -v -run Cluster ./cmd/skein/servertest
+	go test -count=1 -vet=off -timeout 10m -run TestRows ./cmd/bench/rows
 
 check: export SKEIN_TEST_ENGINES := none
 check: lint ## format, vet, staticcheck, import rules, fast tests; under a minute with tools built
