@@ -97,11 +97,11 @@ func TestOpenChecksTopics(t *testing.T) {
 // F5: a topic to be kept has no retention: it is made so, one that was made otherwise is
 // refused, and Migrate mends it.
 func TestKeptTopics(t *testing.T) {
-	url := brokers(t) + "/kept"
+	url := place(t)
 	topic := eventlog.Topic{Name: "aside", Partitions: 1}
 	must(t, Migrate(t.Context(), url, []eventlog.Topic{topic}, MigrateOptions{Logger: quiet}))
 	topic.Kept = true
-	refused(t, url, []eventlog.Topic{topic}, Options{}, "kept.aside", "retention.ms", "skein migrate")
+	refused(t, url, []eventlog.Topic{topic}, Options{}, ".aside", "retention.ms", "skein migrate")
 	for range 2 { // mended, and left
 		must(t, Migrate(t.Context(), url, []eventlog.Topic{topic}, MigrateOptions{Logger: quiet}))
 		l, err := Open(t.Context(), url, []eventlog.Topic{topic}, Options{Logger: quiet})
