@@ -164,3 +164,23 @@ func TestCutsOfFarPosts(t *testing.T) {
 	}
 	shows(t, s, 1, 1<<60, 10, 9, 8, 7, 6, 5, 4)
 }
+
+// T1: a rebuild that ends above what was delivered and cut meanwhile has its own
+// bottom, and nothing below it.
+func TestFinishAboveACut(t *testing.T) {
+	const limit, last, bottom = 16, 24, 18
+	s := open(t, own(t).URL(), redis.Options{Cap: limit})
+	token, _, err := s.Create(ctx, 1, life)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for post := feed.PostID(1); post <= last; post++ {
+		deliver(t, s, post, 1)
+	}
+	if ok, err := s.Finish(ctx, 1, token, nil, bottom, 1); err != nil || !ok {
+		t.Fatalf("%v, %v", ok, err)
+	}
+	if page := read(t, s, 1); page.Bottom != bottom || len(page.Entries) != last-bottom {
+		t.Errorf("%+v, want %d entries above %d", page, last-bottom, bottom)
+	}
+}

@@ -47,6 +47,10 @@ func TestEvictionTakesTheAbsent(t *testing.T) {
 	for post := feed.PostID(1000); post < 1100; post++ {
 		deliver(t, s, post, absent...)
 	}
+	// To look takes memory, too, and shall evict nothing.
+	if err := c.ConfigSet(ctx, "maxmemory", "0").Err(); err != nil {
+		t.Fatal(err)
+	}
 	gone := 0
 	for v := feed.UserID(1); v <= viewers; v++ {
 		page := read(t, s, v)

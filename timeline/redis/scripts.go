@@ -19,11 +19,11 @@ type script struct{ source, sha string }
 
 // The scripts, each one atomic step on one key.
 var (
-	readScript    = newScript("prologue", "tidy", "rewrite", "read")
+	readScript    = newScript("prologue", "rewrite", "tidy", "read")
 	createScript  = newScript("prologue", "create")
-	finishScript  = newScript("prologue", "tidy", "rewrite", "finish")
-	foldScript    = newScript("prologue", "tidy", "rewrite", "fold")
-	compactScript = newScript("prologue", "tidy", "rewrite", "compact")
+	finishScript  = newScript("prologue", "rewrite", "finish")
+	foldScript    = newScript("prologue", "rewrite", "fold")
+	compactScript = newScript("prologue", "rewrite", "tidy", "compact")
 	actScript     = newScript("prologue", "act")
 	deletesScript = newScript("prologue", "deletes")
 	sinceScript   = newScript("prologue", "since")

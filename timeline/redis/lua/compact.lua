@@ -4,5 +4,5 @@
 if call('LLEN', KEYS[1]) <= tonumber(ARGV[2]) then return 0 end
 local h = trusted(KEYS[1])
 if not h then return call('DEL', KEYS[1]) end
-rewrite(KEYS[1], h, tonumber(ARGV[1]), '')
+cut(KEYS[1], h, tonumber(ARGV[1]))
 return 1

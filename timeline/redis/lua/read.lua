@@ -10,7 +10,7 @@ if sub(h, 2, 2) ~= live then return {now, h} end
 local entries = call('LLEN', key) - 1
 local sorted = struct.unpack('>I4', h, 47)
 if entries - sorted > tonumber(ARGV[4]) then
-  h = rewrite(key, h, tonumber(ARGV[5]), '')
+  h = cut(key, h, tonumber(ARGV[5]))
   sorted = struct.unpack('>I4', h, 47)
   entries = sorted
 end

@@ -25,14 +25,12 @@ end
 
 -- rewrite joins more entries (a string of packed ones) to a timeline, sorts it,
 -- drops repeats and what the cap leaves out, and puts header h behind it. The
--- TTL stays. Where nothing joins, tidy mostly does. SORT with STORE compares bytes; without it, by locale.
+-- TTL stays. SORT with STORE compares bytes; without it, by locale.
 --
 -- Redis refuses a script for want of memory at its first write or never, so the
 -- list is not left without its header: entries that come are pushed first, and a
 -- mere cut, which gives memory back, begins with what is never refused.
 local function rewrite(key, h, cap, more)
-  local tidied = more == '' and tidy(key, h, cap)
-  if tidied then return tidied end
   local ttl, items = call('PTTL', key), {}
   for at = 1, #more, 8 do items[#items + 1] = sub(more, at, at + 7) end
   push('LPUSH', key, items, #items)

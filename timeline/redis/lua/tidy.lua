@@ -1,14 +1,18 @@
--- Joined behind the prologue and in front of rewrite.
+-- Joined behind rewrite.
 
 -- reach is how far into the sorted part a late entry may belong for tidy to find
 -- its place; portion is how many entries it takes up at once.
 local reach, portion = 32, 1000
 
--- tidy does what rewrite does where nothing is to be joined, and touches the ends
--- of the list alone, where new posts come and the cap cuts. What was pushed lies in
+-- overtaken is how many others a post may overtake, on average.
+local overtaken = 32
+
+-- tidy does what rewrite does where nothing is to be joined and the bottom is that of
+-- the list's last rewrite, below all that is sorted. It touches the ends alone, where new posts come and the cap cuts. What was pushed lies in
 -- order but for posts that overtook each other, so it is sorted by insertion. It
 -- returns the new header; or nil, and then has done nothing, where that does not do:
--- a late entry belongs deeper than reach, or ids are too far apart.
+-- a late entry belongs deeper than reach, ids are too far apart, or so many posts
+-- overtook others that Redis's own SORT is faster.
 --
 -- Ids are compared as numbers: by their distance from the one pushed last, which is
 -- exact within 2^53, twelve days. The bottom may be farther, and is still on the right
@@ -27,6 +31,7 @@ local function tidy(key, h, cap)
   -- The first n of head and their places become sorted. The first changed of the
   -- list are not what they were, and are to be the first kept of head.
   local places, n, changed, kept, whole = {}, 0, 0, 0, #head == entries
+  local moves = 0
   for i = 1, #head do
     local e, place, at = head[i], (halves[2 * i - 1] - base) * 2 ^ 32 + halves[2 * i], n
     if place < -2 ^ 53 or place > 2 ^ 53 then
@@ -39,6 +44,8 @@ local function tidy(key, h, cap)
         at = at - 1
       end
       head[at + 1], places[at + 1] = e, place
+      moves = moves + n - at
+      if moves > overtaken * #head then return end
       n = n + 1
       if at + 1 < n or at > 0 and places[at] - place < 2 then -- it moved, or may be a repeat
         changed, kept = i, n
@@ -72,3 +79,6 @@ local function tidy(key, h, cap)
   call('RPUSH', key, h)
   return h
 end
+
+-- cut sorts a timeline, and drops repeats and what the cap leaves out.
+local function cut(key, h, cap) return tidy(key, h, cap) or rewrite(key, h, cap, '') end
