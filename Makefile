@@ -29,7 +29,7 @@ build: ## build bin/skein and bin/loadgen
 demo: build ## show it: load a graph, post, read, check (GRAPH=file GRAPH_FLAGS=--undirected; ENGINES=servers or cluster)
 	bin/loadgen demo $(if $(ENGINES),--engines '$(ENGINES)') $(if $(GRAPH_ENGINE),--graph-engine '$(GRAPH_ENGINE)') $(if $(GRAPH),--graph '$(GRAPH)') $(GRAPH_FLAGS)
 
-bench: ## measure: each figure beside its ceiling, into out/bench.json (ROW=name for one); under 10 minutes
+bench: ## measure: each figure beside its ceiling, into out/bench.json (ROW=name for one); 11 minutes
 	go build -buildvcs=false -o bin/ ./cmd/bench
 	bin/bench $(if $(ROW),--row '$(ROW)')
 
