@@ -24,7 +24,7 @@
 // So a prefix is enough, and complete by its construction: no rule about how late
 // a delivery may be, no clock, and no mark on a list that one broke.
 //
-// To write a list anew is mostly to tidy its ends (tidy.lua): what was pushed since
+// To cut a list is mostly to tidy its ends (tidy.lua): what was pushed since
 // is put in order, with those few of the sorted part that it belongs between, and the
 // tail is cut off. Only where something joins, or came very late, is it sorted whole.
 //
