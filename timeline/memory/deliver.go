@@ -90,8 +90,8 @@ func (s *Store) flush(b *batch, out *timeline.Outcome) {
 // 0 means ever. It returns the pairs of the others, in the memory of pairs.
 //
 // Nearly all its time goes into waiting for memory: a viewer's slot, then the
-// newest entry of that timeline, both cold. So it looks up a block of viewers and
-// loads their newest entries, which the processor does side by side, before it
+// newest entries of that timeline, all cold. So it looks up a block of viewers and
+// loads what it needs of them, which the processor does side by side, before it
 // inserts.
 func (s *Store) deliver(st *stripe, pairs []pair, window time.Duration, out *timeline.Outcome) []pair {
 	now := s.enter(st)
@@ -122,20 +122,25 @@ func (s *Store) deliver(st *stripe, pairs []pair, window time.Duration, out *tim
 	return rest
 }
 
-// load brings the newest entry of each slot that is not nil close to the
-// processor.
+// load brings close to the processor what an insertion looks at: of each slot that is
+// not nil, what lies in it, and its newest entries, two cache lines of them. All slots
+// are asked for before the first entry is.
 func (st *stripe) load(slots []*slot) {
-	var newest [ahead]*timeline.Entry
+	var newest, before [ahead]*timeline.Entry
+	loaded := st.mu.loaded
 	for i, sl := range slots {
 		if sl != nil && len(sl.entries) > 0 {
-			newest[i] = &sl.entries[len(sl.entries)-1]
+			last := len(sl.entries) - 1
+			newest[i], before[i] = &sl.entries[last], &sl.entries[max(0, last-near/2)]
+			loaded ^= timeline.Entry(sl.Bottom) ^ timeline.Entry(sl.read)
 		}
 	}
-	for _, e := range newest {
+	for i, e := range newest {
 		if e != nil {
-			st.mu.loaded ^= *e
+			loaded ^= *e ^ *before[i]
 		}
 	}
+	st.mu.loaded = loaded
 }
 
 // insert adds a pushed post to sl and reports whether it was new.

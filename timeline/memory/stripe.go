@@ -22,10 +22,10 @@ const (
 // ring; its neighbours are the slots read first and last.
 type slot struct {
 	timeline.Header
+	read    int64 // when it was read last, or created: nanoseconds since 1970
 	entries run
 	viewer  feed.UserID
 	acts    uint64
-	read    int64 // when it was read last, or created: nanoseconds since 1970
 	begun   int64 // when it was created
 	newer   uint32
 	older   uint32 // in a free slot, the next free one
