@@ -69,8 +69,8 @@ type lane struct {
 func (f *Fanout) lanes() []lane {
 	return []lane{
 		{topic: topicPosts, batch: 256, handle: f.plan},
-		{topic: topicLarge, batch: 16, handle: f.chunkLane(topicLarge, f.cfg.Heavy/2, 0).handle},
-		{topic: topicBulk, batch: 16, handle: f.chunkLane(topicBulk, f.cfg.Heavy, rest).handle},
+		{topic: topicLarge, batch: 16, handle: f.largeLane().handle},
+		{topic: topicBulk, batch: 16, handle: f.bulkLane().handle},
 		{topic: topicParked, batch: 64, handle: f.deliverParked},
 	}
 }

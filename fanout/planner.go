@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// listPage is how many followers are listed at once.
+	// listPage is how many followers are listed at once, and bulkPage how many by bulk:
+	// with timelines in memory they take a millisecond of a processor.
 	listPage = 4_096
+	bulkPage = 2_048
 	// flushViewers is how many viewers the planner gathers before it delivers.
 	flushViewers = 32_768
 )
@@ -188,18 +190,18 @@ func cut(e storage.Event, followers int64) []chunk {
 // listAll lists all followers of an author.
 func (f *Fanout) listAll(ctx context.Context, author feed.UserID) ([]feed.UserID, error) {
 	var all []feed.UserID
-	err := f.eachPage(ctx, author, feed.AllHashes, func(page []feed.UserID) error {
+	err := f.eachPage(ctx, author, feed.AllHashes, listPage, func(page []feed.UserID) error {
 		all = append(all, page...)
 		return nil
 	})
 	return all, err
 }
 
-// eachPage lists followers page by page. A page is valid until each returns.
-func (f *Fanout) eachPage(ctx context.Context, author feed.UserID, hashes feed.HashRange, each func([]feed.UserID) error) error {
+// eachPage lists followers in pages of size. A page is valid until each returns.
+func (f *Fanout) eachPage(ctx context.Context, author feed.UserID, hashes feed.HashRange, size int, each func([]feed.UserID) error) error {
 	buf := make([]feed.UserID, 0, 512)
 	for {
-		page, err := f.cfg.Graph.ListFollowers(ctx, author, hashes, listPage, buf[:0])
+		page, err := f.cfg.Graph.ListFollowers(ctx, author, hashes, size, buf[:0])
 		if err != nil {
 			return err
 		}
@@ -208,7 +210,7 @@ func (f *Fanout) eachPage(ctx context.Context, author feed.UserID, hashes feed.H
 				return err
 			}
 		}
-		if len(page) < listPage {
+		if len(page) < size {
 			return nil
 		}
 		last := page[len(page)-1].Hash()

@@ -191,7 +191,7 @@ func (f *Fanout) replay(ctx context.Context, r eventlog.Record) error {
 		return nil // there is no such post any more
 	}
 	mark := f.cfg.Timelines.Mark()
-	err := f.eachPage(ctx, author, feed.AllHashes, func(page []feed.UserID) error {
+	err := f.eachPage(ctx, author, feed.AllHashes, listPage, func(page []feed.UserID) error {
 		return f.deliverWhole(ctx, r.Post, page)
 	})
 	if err != nil {

@@ -4,32 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"skein/fanout/eventlog"
 	"skein/feed"
 	"skein/timeline"
 )
 
-// rest is how long a worker of bulk pauses after a chunk, which takes about as long.
-// A worker that merely yields is scheduled again at once, without a look at what is
-// stranded elsewhere: goroutines in the queue of a processor whose thread waits for
-// the disk are found only by a processor that has nothing to do, or after 10 ms.
-const rest = time.Millisecond
-
 // chunkLane handles the chunks of a lane: it lists the followers of each where the
-// edges are committed, delivers to those who have a timeline, and rests. It bounds how
-// many chunks are in work, so that processors are left to others; each lane for itself,
-// so that none waits for another (F3).
+// edges are committed, page by page, and delivers to those who have a timeline. It
+// bounds how many chunks are in work, so that processors are left to others; each lane
+// for itself, so that none waits for another (F3).
 type chunkLane struct {
 	*Fanout
 	topic string
+	page  int
+	way   *giveWay
 	turns chan struct{} // holds one for each worker that works or rests
-	rest  time.Duration
 }
 
-func (f *Fanout) chunkLane(topic string, atOnce int, rest time.Duration) *chunkLane {
-	return &chunkLane{Fanout: f, topic: topic, turns: make(chan struct{}, max(1, atOnce)), rest: rest}
+func (f *Fanout) largeLane() *chunkLane {
+	return &chunkLane{Fanout: f, topic: topicLarge, page: listPage, turns: make(chan struct{}, max(1, f.cfg.Heavy/2))}
+}
+
+func (f *Fanout) bulkLane() *chunkLane {
+	return &chunkLane{Fanout: f, topic: topicBulk, page: bulkPage, way: &giveWay{}, turns: make(chan struct{}, f.cfg.Heavy)}
 }
 
 func (l *chunkLane) handle(ctx context.Context, records []eventlog.Record, later later) error {
@@ -52,9 +50,14 @@ func (l *chunkLane) handleRecord(ctx context.Context, r eventlog.Record, later l
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer time.Sleep(l.rest)
-	return l.eachPage(ctx, c.Author, c.hashes, func(page []feed.UserID) error {
-		return l.deliver(ctx, []timeline.Delivery{{Post: c.Post, Viewers: page}}, later)
+	l.way.begin()
+	defer l.way.end()
+	return l.eachPage(ctx, c.Author, c.hashes, l.page, func(page []feed.UserID) error {
+		if err := l.deliver(ctx, []timeline.Delivery{{Post: c.Post, Viewers: page}}, later); err != nil {
+			return err
+		}
+		l.way.pause()
+		return nil
 	})
 }
 
