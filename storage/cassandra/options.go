@@ -176,6 +176,9 @@ func (s settings) cluster(keyspace string, logger *slog.Logger) *gocql.ClusterCo
 	c.PageSize = 0 // each statement bounds what it reads, and is one snapshot
 	c.RetryPolicy = repeatable{}
 	c.ReconnectInterval = 2 * time.Second
+	// Its goroutines outlive the session by the interval; as a rule of the driver by
+	// seconds.
+	c.ReconnectionPolicy = &gocql.ConstantReconnectionPolicy{MaxRetries: 2, Interval: 100 * time.Millisecond}
 	c.Logger = driverLog{logger}
 	local := gocql.RoundRobinHostPolicy()
 	if s.datacenter != "" {
