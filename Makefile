@@ -78,9 +78,10 @@ lint: tools
 	go vet ./...
 	staticcheck ./...
 
-# The failures of whole fleets have the machine to themselves.
+# Many packages wait for servers, so more of them run at once than there are cores. The
+# failures of whole fleets have the machine to themselves.
 fulltest: tools
-	go test -count=1 -vet=off -timeout 9m $$(go list ./... | grep -v /servertest)
+	go test -p 4 -count=1 -vet=off -timeout 9m $$(go list ./... | grep -v /servertest)
 	go test -count=1 -vet=off -timeout 9m ./cmd/skein/servertest
 
 passed:

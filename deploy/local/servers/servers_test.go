@@ -56,6 +56,7 @@ func TestLife(t *testing.T) {
 			if testing.Short() && c.spec.Engine != Redis {
 				t.Skip("takes seconds to start")
 			}
+			t.Parallel()
 			c.spec.Dir = t.TempDir()
 			s := launchServer(t, c.spec)
 			url := s.URL()
