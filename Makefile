@@ -18,7 +18,7 @@ VERSION := $(or $(shell git --git-dir=.git describe --tags --always --dirty 2>/d
 # Packages in which goroutines meet, and whose short tests are fast.
 RACE := ./feed/... ./storage/embedded ./timeline/... ./fanout/... ./loadgen/... ./cmd/skein ./cmd/skein/terminal
 
-.PHONY: help build demo bench costs test test-embedded test-cluster check generate baseline tools clean lint fulltest race passed
+.PHONY: help build demo bench costs test test-embedded test-cluster check fuzz generate baseline tools clean lint fulltest race passed
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ check: export SKEIN_TEST_ENGINES := none
 check: lint ## format, vet, staticcheck, import rules, fast tests; under a minute with tools built
 	go test -short -count=1 -vet=off ./...
 	@echo "make check: all passed"
+
+fuzz: FUZZTIME := 20s
+fuzz: ## look for inputs that break what decodes tokens, graphs, events and requests; FUZZTIME=20s each
+	@go test -vet=off -list '^Fuzz' ./... | awk '/^Fuzz/ {f[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print $$2, f[i]; n = 0}' | \
+	while read -r package target; do \
+		go test -vet=off -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; done
 
 generate: tools ## make the code under proto/ afresh from the .proto files
 	buf generate

@@ -9,10 +9,11 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strconv"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 
 	"skein/cmd/internal/engines"
 	"skein/cmd/internal/progress"
@@ -229,9 +230,5 @@ func untilInterrupted(cmd *cobra.Command) (context.Context, context.CancelFunc) 
 
 // grouped writes a number with a comma between thousands.
 func grouped(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
+	return message.NewPrinter(language.English).Sprintf("%d", n)
 }

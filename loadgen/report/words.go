@@ -6,6 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 )
 
 const unknown = "unknown"
@@ -22,11 +25,7 @@ func plain(name string) string { return strings.ReplaceAll(name, "_", " ") }
 
 // integer groups digits by three.
 func integer(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
+	return message.NewPrinter(language.English).Sprintf("%d", n)
 }
 
 // Integer groups digits by three, for tables beside those of a report.

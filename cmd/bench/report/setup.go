@@ -2,7 +2,9 @@ package report
 
 import (
 	"fmt"
-	"strconv"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 
 	"skein/cmd/internal/threads"
 )
@@ -24,9 +26,5 @@ func (s Setup) String() string {
 
 // Count writes n in groups of three digits.
 func Count(n int) string {
-	digits := strconv.Itoa(n)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
+	return message.NewPrinter(language.English).Sprintf("%d", n)
 }
