@@ -15,7 +15,7 @@ import (
 // consume works on a lane until ctx ends.
 func (f *Fanout) consume(ctx context.Context, l lane) {
 	for pause := newPause(); ctx.Err() == nil; pause.wait(ctx) {
-		err := f.cfg.Log.Consume(ctx, group, l.topic, func(ctx context.Context, p eventlog.Partition) error {
+		err := f.cfg.Log.Consume(ctx, Group, l.topic, func(ctx context.Context, p eventlog.Partition) error {
 			return f.consumePartition(ctx, l, p)
 		})
 		if err != nil && ctx.Err() == nil {

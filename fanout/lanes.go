@@ -14,8 +14,9 @@ const (
 	topicParked = "parked"
 	topicAside  = "set-aside"
 
-	// group is the one consumer group of all workers.
-	group = "fanout"
+	// Group is the one consumer group of all workers: what it has pending of Topics is
+	// still to be delivered.
+	Group = "fanout"
 
 	partitions = 8
 )

@@ -90,7 +90,7 @@ func (p *progress) refresh(ctx context.Context) error {
 		return err
 	}
 	view := &progressView{tops: make([]feed.PostID, p.cfg.Timelines.Shards())}
-	parked, err := p.cfg.Log.Pending(ctx, group, topicParked)
+	parked, err := p.cfg.Log.Pending(ctx, Group, topicParked)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (p *progress) lowAfter(ctx context.Context, last string) (feed.PostID, erro
 	}
 	low = min(low, oldest)
 	for _, topic := range flow {
-		pending, err := p.cfg.Log.Pending(ctx, group, topic)
+		pending, err := p.cfg.Log.Pending(ctx, Group, topic)
 		if err != nil {
 			return 0, fmt.Errorf("ask the log what is pending of %s: %w", topic, err)
 		}

@@ -104,7 +104,7 @@ func (p *program) startOne(ctx context.Context, name string, noSync bool) start 
 	if ran {
 		return start{name: name, server: s}
 	}
-	s, err = servers.Start(ctx, servers.Spec{Engine: name, Dir: p.folder(name), NoSync: noSync, Detached: true})
+	s, err = servers.Start(ctx, servers.Spec{Engine: name, Dir: p.folder(name), NoSync: noSync, Brief: noSync, Detached: true})
 	return start{name: name, server: s, ours: err == nil, err: err}
 }
 

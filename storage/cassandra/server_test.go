@@ -76,7 +76,7 @@ func startOurs() error {
 		return err
 	}
 	ours.stop = append(ours.stop, func() { os.RemoveAll(dir) })
-	started, err := servers.StartCassandra(bg, "", dir, servers.NoSync())
+	started, err := servers.StartCassandra(bg, "", dir, servers.NoSync(), servers.Brief())
 	if err != nil {
 		return err
 	}

@@ -119,7 +119,7 @@ func (r lagServers) sustained(ctx context.Context, town *spike) (float64, error)
 		if err != nil {
 			return 0, err
 		}
-		if err := town.service.settle(ctx, posted.newest()); err != nil {
+		if err := town.service.settle(ctx); err != nil {
 			return 0, err
 		}
 		end := begin

@@ -90,12 +90,6 @@ func openLoop(ctx context.Context, rate int, length time.Duration, call func(ctx
 	return group.Wait()
 }
 
-// raise makes a at least n.
-func raise(a *atomic.Int64, n int64) {
-	for old := a.Load(); old < n && !a.CompareAndSwap(old, n); old = a.Load() {
-	}
-}
-
 // sample collects durations from many goroutines.
 type sample struct {
 	mu sync.Mutex

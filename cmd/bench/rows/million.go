@@ -42,14 +42,12 @@ func (r million) Measure(ctx context.Context, b *Bench) (rows []report.Row, err 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, service.close()) }()
-	var last feed.PostID
-	value, _, err := b.alternate(ctx, r.name(), func() (took float64, err error) {
+	value, _, err := b.alternate(ctx, r.name(), func() (float64, error) {
 		// What is left of the last post are its commits.
-		if err := service.settle(ctx, last); err != nil {
+		if err := service.settle(ctx); err != nil {
 			return 0, err
 		}
-		took, last, err = r.round(ctx, s, service)
-		return took, err
+		return r.round(ctx, s, service)
 	}, nil)
 	if err != nil {
 		return nil, err
@@ -86,19 +84,18 @@ func (s *stores) haveFans(ctx context.Context, fans, entries int) error {
 
 // round writes one post, and returns how many seconds it took from its
 // acknowledgement to the last follower.
-func (r million) round(ctx context.Context, s *stores, service *service) (float64, feed.PostID, error) {
+func (r million) round(ctx context.Context, s *stores, service *service) (float64, error) {
 	reached := s.delivered.expect(int64(r.followers))
 	post, err := feedv1.NewPostServiceClient(service.conn(0)).CreatePost(ctx, &feedv1.CreatePostRequest{AuthorId: int64(celebrity), Text: text})
 	acknowledged := time.Now()
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	end, err := await(ctx, reached)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	id := feed.PostID(post.GetId())
-	return end.Sub(acknowledged).Seconds(), id, r.verify(ctx, s, id)
+	return end.Sub(acknowledged).Seconds(), r.verify(ctx, s, feed.PostID(post.GetId()))
 }
 
 // verify finds the post in the timelines.

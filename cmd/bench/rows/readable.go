@@ -58,18 +58,14 @@ func (r *readable) fill(ctx context.Context, more iter.Seq[feed.Follow], first, 
 	if err := r.makeLoud(ctx, authors); err != nil {
 		return err
 	}
-	written, err := r.write(ctx, userIDs(r.graph, drawAuthors(r.graph, posts, twip), 0))
-	if err != nil {
+	if _, err := r.write(ctx, userIDs(r.graph, drawAuthors(r.graph, posts, twip), 0)); err != nil {
 		return err
 	}
+	var err error
 	if r.service, err = r.serve(ctx); err != nil {
 		return err
 	}
-	newest := feed.PostID(0)
-	for _, post := range written {
-		newest = max(newest, post.Post)
-	}
-	return r.service.settle(ctx, newest)
+	return r.service.settle(ctx)
 }
 
 func (r *readable) close() (err error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,7 +15,7 @@ import (
 
 	"skein/cmd/internal/rpc"
 	"skein/fanout"
-	"skein/feed"
+	"skein/fanout/eventlog"
 	"skein/feed/server"
 )
 
@@ -69,6 +70,7 @@ func (e *endpoint) close() error {
 // service is all of skein but its process: fan-out and API over stores.
 type service struct {
 	*endpoint
+	stores *stores
 	fanout *fanout.Fanout
 	api    *server.Server
 }
@@ -87,7 +89,7 @@ func (s *stores) serve(ctx context.Context) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &service{fanout: f, api: api}
+	v := &service{stores: s, fanout: f, api: api}
 	if err := f.Start(); err != nil {
 		return nil, errors.Join(err, v.close())
 	}
@@ -106,12 +108,24 @@ func (v *service) close() (err error) {
 	return err
 }
 
-// settle waits until everything up to a post is delivered and committed.
-func (v *service) settle(ctx context.Context, post feed.PostID) error {
-	return until(ctx, "the delivery of all posts", func() (bool, error) {
-		top, _ := v.fanout.Progress(0)
-		return top > post, nil
-	})
+// settle waits until all events are delivered, and committed.
+func (v *service) settle(ctx context.Context) error {
+	if err := v.stores.relayed(ctx); err != nil {
+		return err
+	}
+	for _, topic := range fanout.Topics() { // what flows, flows in this order
+		if topic.Kept {
+			continue
+		}
+		err := until(ctx, "the delivery of all posts", func() (bool, error) {
+			pending, err := v.stores.Log.Pending(ctx, fanout.Group, topic.Name)
+			return !slices.ContainsFunc(pending, func(p eventlog.Pending) bool { return p.Count > 0 }), err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // until waits for a condition of set-up. Nothing that is measured ends by it.

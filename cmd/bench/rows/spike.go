@@ -36,15 +36,14 @@ func (s *spike) fill(ctx context.Context) (err error) {
 		return err
 	}
 	s.authors = userIDs(s.graph, drawAuthors(s.graph, s.bystanders.posts, twip), s.shift)
-	posts, err := s.write(ctx, s.authors)
-	if err != nil {
+	if _, err := s.write(ctx, s.authors); err != nil {
 		return err
 	}
 	s.delivered.follow()
 	if s.service, err = s.serve(ctx); err != nil {
 		return err
 	}
-	if err := s.service.settle(ctx, posts[len(posts)-1].Post); err != nil {
+	if err := s.service.settle(ctx); err != nil {
 		return errors.Join(err, s.service.close())
 	}
 	return nil
@@ -67,13 +66,6 @@ func (p *postedIDs) add(id feed.PostID, at time.Time) {
 
 // all is for when nobody adds any more.
 func (p *postedIDs) all() map[feed.PostID]time.Time { return p.at }
-
-func (p *postedIDs) newest() (newest feed.PostID) {
-	for id := range p.at {
-		newest = max(newest, id)
-	}
-	return newest
-}
 
 // post lets a client post.
 func (s *spike) post(ctx context.Context, client int, author feed.UserID) (feed.PostID, error) {
@@ -119,7 +111,7 @@ func (s *spike) turn(ctx context.Context, celebrities int) (*waits, error) {
 	if err := group.Wait(); err != nil {
 		return w, err
 	}
-	if err := s.service.settle(ctx, max(posted.newest(), famous.newest())); err != nil {
+	if err := s.service.settle(ctx); err != nil {
 		return w, err
 	}
 	for id, at := range posted.all() {

@@ -124,3 +124,9 @@ func TestQuantile(t *testing.T) {
 		}
 	}
 }
+
+// raise makes a at least n.
+func raise(a *atomic.Int64, n int64) {
+	for old := a.Load(); old < n && !a.CompareAndSwap(old, n); old = a.Load() {
+	}
+}

@@ -30,8 +30,8 @@ type stack struct {
 
 var (
 	onServers = stack{"servers", servers.Postgres, servers.Postgres, servers.Redis, 100}
-	onCluster = stack{"cluster", servers.Cassandra, servers.Cassandra, servers.RedisCluster, 50}
-	onBoth    = stack{"both", servers.Cassandra, servers.Postgres, servers.RedisCluster, 50}
+	onCluster = stack{"cluster", servers.Cassandra, servers.Cassandra, servers.RedisCluster, 30}
+	onBoth    = stack{"both", servers.Cassandra, servers.Postgres, servers.RedisCluster, 30}
 )
 
 // clusters says whether clusters have nodes that can fail: three of Cassandra, and a
@@ -100,9 +100,9 @@ func (e *engine) start(name, dir string) (err error) {
 			e.servers = e.cluster.Servers()
 		}
 	case servers.Cassandra:
-		nodes, options := 1, []servers.Option{servers.NoSync()} // it is not killed
+		nodes, options := 1, []servers.Option{servers.Brief(), servers.NoSync()} // it is not killed
 		if clusters {
-			nodes, options = 3, nil
+			nodes, options = 3, options[:1]
 		}
 		e.servers, err = servers.StartCassandraCluster(ctx, "", dir, nodes, options...)
 	default:

@@ -131,7 +131,10 @@ func (f *fleet) begin(t *testing.T, duration time.Duration, gate chan struct{}) 
 	config.Users, config.Follows, config.Celebrities, config.CelebrityShare = 1300, 12_000, 5, 0.9
 	config.Rate, config.ReadShare, config.Duration = f.on.rate, 0.6, duration
 	if f.flaw != "" {
-		config.Rate, config.NoProbes = f.on.rate/2, true
+		config.NoProbes = true
+	}
+	if f.flaw != "" && !clusters { // there it is not alone
+		config.Rate /= 2
 	}
 	config.Seed = f.seed
 	config.Progress, config.CallTimeout = l, callTimeout

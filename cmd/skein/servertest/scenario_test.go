@@ -21,26 +21,45 @@ type scenario struct {
 	allowed []string
 }
 
-// run has all fleets suffer the failure at once. The intact one must be right; the
-// broken builds must be found. With -short there are none, and less of a load.
+// run has fleets suffer the failure: the intact one must be right, the broken builds
+// must be found. All at once, but where nodes of clusters leave no processors for a
+// second fleet. With -short there are no broken builds, and less of a load.
 func (s scenario) run(t *testing.T) {
 	if s.on == (stack{}) {
 		s.on = onServers
 	}
-	fleets := []*fleet{running(t, s.on, "")}
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		s.duration /= 2
-	} else {
-		fleets = append(fleets, running(t, s.on, lossy), running(t, s.on, idle))
+		s.among(t, "")
+	case clusters:
+		for _, flaw := range []string{"", lossy, idle} {
+			for _, f := range ours.fleets {
+				f.kill()
+			}
+			s.among(t, flaw)
+		}
+	default:
+		s.among(t, "", lossy, idle)
+	}
+}
+
+// among runs the scenario on the fleets of flaws.
+func (s scenario) among(t *testing.T, flaws ...string) {
+	t.Helper()
+	var fleets []*fleet
+	for _, flaw := range flaws {
+		fleets = append(fleets, running(t, s.on, flaw))
 	}
 	loads := begin(t, fleets, s.duration)
 	for _, l := range loads {
 		l.await(t, 2)
 	}
 	s.fail(t, loads)
-	loads[0].wantRight(t, s.pushed, s.allowed...)
-	for _, l := range loads[1:] {
-		if l.wantViolated(t); l.fleet.flaw == lossy && !l.fleet.dropped() {
+	for _, l := range loads {
+		if l.fleet.flaw == "" {
+			l.wantRight(t, s.pushed, s.allowed...)
+		} else if l.wantViolated(t); l.fleet.flaw == lossy && !l.fleet.dropped() {
 			t.Error("there was no chunk to drop")
 		}
 	}

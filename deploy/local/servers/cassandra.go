@@ -60,26 +60,23 @@ func (cassandra) prepare(_ context.Context, spec Spec, found installation, ports
 	if err := os.WriteFile(logging, []byte(cassandraLogging), 0o644); err != nil {
 		return nil, err
 	}
-	ringDelay := "100" // alone it waits for nobody
-	if spec.Node > 1 {
-		ringDelay = "3000"
-	}
 	args := append([]string{
 		"-Xmx1g", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Djava.io.tmpdir=" + temporary, "-Djna.tmpdir=" + temporary,
 		"-Dcassandra.config=file://" + settings, "-Dcassandra.storagedir=" + data, "-Dlogback.configurationFile=" + logging,
-		"-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=" + ringDelay, "-Djdk.attach.allowAttachSelf=true",
+		"-Dcassandra.consistent.rangemovement=false", "-Djdk.attach.allowAttachSelf=true",
 	}, cassandraModules()...)
-	if spec.NoSync {
-		args = append(args, cassandraShortLived...)
+	if spec.Node == 0 { // alone it waits for nobody
+		args = append(args, "-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=100")
+	} else { // it serves when it knows who else is up
+		args = append(args, "-Dcassandra.ring_delay_ms=3000")
+	}
+	if spec.Brief {
+		args = append(args, "-XX:TieredStopAtLevel=1")
+	}
+	if spec.NoSync { // nor are its tables of tables written at each change of a schema
+		args = append(args, "-Dcassandra.unsafesystem=true", "-Dcassandra.test.flush_local_schema_changes=false")
 	}
 	return exec.Command(found.java, append(args, "-cp", filepath.Join(found.bin, "*"), "org.apache.cassandra.service.CassandraDaemon")...), nil
-}
-
-// cassandraShortLived is for a node that lives as long as a test: it compiles quickly
-// rather than well, which takes half of the processor time in the first minutes, and
-// does not write its tables of tables to the disk at each change of a schema.
-var cassandraShortLived = []string{
-	"-XX:TieredStopAtLevel=1", "-Dcassandra.unsafesystem=true", "-Dcassandra.test.flush_local_schema_changes=false",
 }
 
 // cassandraModules opens what Cassandra 5 uses of Java 17's insides.
@@ -100,7 +97,8 @@ func cassandraModules() (args []string) {
 }
 
 // cassandraSettings: every write waits until it is on the disk, unless NoSync. Writes
-// may take as long as reads: on a busy machine 2 s pass in a pause of the collector.
+// may take as long as reads: on a busy machine 2 s pass in a pause of the collector. The
+// nodes of a cluster begin together, with nothing that one would have to give another.
 func cassandraSettings(spec Spec, data string, ports []int) []byte {
 	sync := "batch"
 	if spec.NoSync {
@@ -129,6 +127,7 @@ seed_provider:
       - seeds: "SEED"
 paxos_variant: v2
 auto_snapshot: false
+auto_bootstrap: false
 write_request_timeout: 5000ms
 cas_contention_timeout: 5000ms
 `))
@@ -175,7 +174,10 @@ func StartCassandra(ctx context.Context, cache, dir string, options ...Option) (
 // of 127.0.0.0/8 is this machine.
 func StartCassandraCluster(ctx context.Context, cache, dir string, nodes int, options ...Option) (all []*Server, err error) {
 	for node := 1; node <= nodes; node++ {
-		spec := Spec{Engine: Cassandra, Cache: cache, Dir: filepath.Join(dir, fmt.Sprint("node", node)), Node: node}
+		spec := Spec{Engine: Cassandra, Cache: cache, Dir: filepath.Join(dir, fmt.Sprint("node", node))}
+		if nodes > 1 {
+			spec.Node = node
+		}
 		for _, option := range options {
 			option(&spec)
 		}

@@ -51,8 +51,11 @@ type Spec struct {
 	// NoSync lets PostgreSQL and Cassandra acknowledge what is not yet on the disk. Whatever
 	// is measured or killed must not set it.
 	NoSync bool
-	// Node is which node of a Cassandra cluster this is, from 1; 0 is 1. It listens
-	// on 127.0.0.Node. Those above 1 join the first, whose Ports they must share.
+	// Brief has Cassandra compile quickly rather than well, which takes half of the
+	// processor time in its first minutes. Whatever is measured must not set it.
+	Brief bool
+	// Node is which node of a Cassandra cluster this is, from 1; 0 is one that is alone.
+	// It listens on 127.0.0.Node. Those above 1 join the first, whose Ports they must share.
 	Node int
 	// Ports, unless empty, are the only ones to use.
 	Ports []int
@@ -72,6 +75,9 @@ type Option func(*Spec)
 
 // NoSync sets [Spec.NoSync].
 func NoSync() Option { return func(s *Spec) { s.NoSync = true } }
+
+// Brief sets [Spec.Brief].
+func Brief() Option { return func(s *Spec) { s.Brief = true } }
 
 // StartPostgres starts PostgreSQL with an empty database skein, of a user skein
 // who may do all, as durable as in production unless [NoSync] is given. Started
