@@ -17,6 +17,8 @@ const (
 	denseIDs = 1 << 40
 	// blockOfIDs is how many ids a process takes at a time.
 	blockOfIDs = 32
+	// insertTries is how often a row that others insert as well is tried.
+	insertTries = 5
 )
 
 // numbers are ids for users that this process has taken and not given.
@@ -43,9 +45,23 @@ func (s *Store) CreateUser(ctx context.Context, id feed.UserID) (feed.User, erro
 	return user, translate(doing, err)
 }
 
+// insertUser inserts a user, and reports whether it was not there. Where several insert
+// one at the same time Cassandra gives up on some after a while, and
+// nobody knows whether theirs is the row: the next try finds out, by the time in it.
 func (s *Store) insertUser(ctx context.Context, id feed.UserID) (user feed.User, made bool, err error) {
 	user = feed.User{ID: id, CreateTime: s.Now().Truncate(time.Millisecond)} // as the column keeps it
-	made, _, err = s.decide(ctx, `INSERT INTO users (id, created) VALUES (?, ?) IF NOT EXISTS`, int64(id), user.CreateTime)
+	for range insertTries {
+		var found map[string]any
+		doubt := err != nil
+		made, found, err = s.decide(ctx, `INSERT INTO users (id, created) VALUES (?, ?) IF NOT EXISTS`, int64(id), user.CreateTime)
+		if err == nil && !made && doubt {
+			created, _ := found["created"].(time.Time)
+			made = created.Equal(user.CreateTime)
+		}
+		if _, contended := errors.AsType[*gocql.RequestErrWriteTimeout](err); !contended {
+			break
+		}
+	}
 	return user, made, err
 }
 
