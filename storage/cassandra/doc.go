@@ -124,5 +124,8 @@
 // a process goes by theirs, which it asks at each grant and each look at the outbox; its
 // own only tells what has passed since, and may be anything. gc_grace_seconds
 // of ten days (Cassandra's default) above the longest outage of a node, with repairs. All
-// processes in one data centre with LOCAL_QUORUM.
+// processes' quorums of the same copies: with LOCAL_QUORUM, and LOCAL_SERIAL with it, two
+// data centres of one keyspace would each grant the same lease, and each make a post of
+// the same key. So Migrate notes where they agree if there are several, Open refuses
+// another place, and no node of another data centre is asked.
 package cassandra

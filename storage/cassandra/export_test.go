@@ -1,6 +1,7 @@
 package cassandra
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -110,4 +111,29 @@ func MetTwice(id feed.PostID, ago time.Duration) bool {
 func Cluster(url string) (*gocql.ClusterConfig, error) {
 	s, err := parse(url)
 	return s.cluster(s.keyspace, slog.New(slog.DiscardHandler)), err
+}
+
+// Quorum returns the factor and the place of a URL's quorums.
+func Quorum(url string, replication map[string]string) (factor int, place string, err error) {
+	s, err := parse(url)
+	if err != nil {
+		return 0, "", err
+	}
+	return s.quorum(replication)
+}
+
+// Everywhere is the place of quorums of all data centres.
+const Everywhere = everywhere
+
+// NotePlace notes a place as Migrate does in a keyspace in several data centres.
+func NotePlace(session *gocql.Session, place string) error {
+	return (&migration{session: session, settings: settings{keyspace: "k"}}).notePlace(context.Background(), place)
+}
+
+// ComparePlace refuses a place as Open does there.
+func (s *Store) ComparePlace(place string) error { return s.comparePlace(context.Background(), place) }
+
+// Judge says what Open says about a keyspace with those settings.
+func Judge(durable bool, factor, nodes int, sync string, opts Options) error {
+	return newStore(nil, settings{}, opts.withDefaults()).judge(durability{durable, factor, nodes, sync})
 }

@@ -58,7 +58,10 @@ func migrateTo(ctx context.Context, url string, version int) error {
 	if err := makeKeyspace(ctx, where); err != nil {
 		return err
 	}
-	session, err := connect(where, where.keyspace, slog.New(slog.DiscardHandler))
+	// Migrations take turns also with those of another data centre.
+	global := where
+	global.consistency, global.serial = gocql.Quorum, gocql.Serial
+	session, err := connect(global, where.keyspace, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return explain(where, err)
 	}
@@ -112,7 +115,7 @@ func makeKeyspace(ctx context.Context, where settings) error {
 	if err != nil {
 		return explain(where, err)
 	}
-	factor := where.replication
+	factor := where.copies
 	if factor == 0 {
 		factor = min(3, nodes)
 	}
@@ -159,12 +162,16 @@ func (m *migration) run(ctx context.Context, version int) error {
 				return fmt.Errorf("%s: %w", file.name, err)
 			}
 		}
-		err := m.session.Query(`INSERT INTO skein_schema (one, version) VALUES (0, ?)`, file.version).WithContext(ctx).Idempotent(true).Exec()
+		err := m.session.Query(`INSERT INTO skein_schema (one, version) VALUES (0, ?)`, file.version).
+			WithContext(ctx).Idempotent(true).Consistency(gocql.EachQuorum).Exec()
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	if version > 0 && version < newestVersion() {
+		return nil
+	}
+	return m.agree(ctx)
 }
 
 // apply runs a statement that changes the schema, and waits until all nodes have it.

@@ -16,7 +16,7 @@ func TestMigrate(t *testing.T) {
 	url := newKeyspace(t)
 	t.Cleanup(func() { dropKeyspace(url) })
 	must(t, cassandra.MigrateTo(bg, url, 1))
-	wantOneLine(t, openFails(t, url, cassandra.Options{}), "has version 1", "this program needs 3", "run: skein migrate")
+	wantOneLine(t, openFails(t, url, cassandra.Options{}), "has version 1", "this program needs 4", "run: skein migrate")
 
 	var both sync.WaitGroup
 	for range 2 {

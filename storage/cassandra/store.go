@@ -91,7 +91,7 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 		return nil, explainOpen(ctx, where, err)
 	}
 	s := newStore(session, where, opts)
-	for _, check := range []func(context.Context) error{s.checkSchema, s.CheckDurability, s.readClock} {
+	for _, check := range []func(context.Context) error{s.checkSchema, s.checkPlace, s.CheckDurability, s.readClock} {
 		if err := check(ctx); err != nil {
 			session.Close()
 			return nil, err
