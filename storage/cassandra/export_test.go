@@ -29,6 +29,8 @@ const (
 	StepUnedged   = stepUnedged
 	StepAnnounced = stepAnnounced
 	StepEmpty     = stepEmpty
+	StepLocked    = stepLocked
+	StepApplied   = stepApplied
 	StepPartition = stepPartition
 )
 
@@ -47,7 +49,7 @@ var WritePost = (*Store).writePost
 // Settle decides about an event as the relay does.
 var Settle = (*Store).settle
 
-// MigrateTo migrates to an earlier version.
+// MigrateTo migrates to an earlier version, and tells how far it got.
 var MigrateTo = migrateTo
 
 // PlaceOf is the partition of an event, StampOf its stamp.

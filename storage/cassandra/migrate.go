@@ -47,10 +47,11 @@ func bookkeeping(keyspace string) []string {
 // Migrate makes or updates the keyspace of url: from nothing, or from any earlier
 // version. It may be run again, and by several at once: they take turns. It refuses a
 // schema newer than this program. A keyspace that is there keeps its replication.
-func Migrate(ctx context.Context, url string) error { return migrateTo(ctx, url, 0) }
+func Migrate(ctx context.Context, url string) error { return migrateTo(ctx, url, 0, nil) }
 
-// migrateTo migrates up to version; 0 is the newest.
-func migrateTo(ctx context.Context, url string, version int) error {
+// migrateTo migrates up to version; 0 is the newest. onStep, in tests, is told how far
+// it got.
+func migrateTo(ctx context.Context, url string, version int, onStep func(step)) error {
 	where, err := parse(url)
 	if err != nil {
 		return err
@@ -66,7 +67,7 @@ func migrateTo(ctx context.Context, url string, version int) error {
 		return explain(where, err)
 	}
 	defer session.Close()
-	m := &migration{session: session, settings: where, owner: rand.Int64()}
+	m := &migration{session: session, settings: where, owner: rand.Int64(), onStep: onStep}
 	if err := m.run(ctx, version); err != nil {
 		return fmt.Errorf("%s: cannot migrate the schema: %s", engine, oneLine(err))
 	}
@@ -134,6 +135,13 @@ type migration struct {
 	session  *gocql.Session
 	settings settings
 	owner    int64
+	onStep   func(step)
+}
+
+func (m *migration) after(at step) {
+	if m.onStep != nil {
+		m.onStep(at)
+	}
 }
 
 func (m *migration) run(ctx context.Context, version int) error {
@@ -161,6 +169,7 @@ func (m *migration) run(ctx context.Context, version int) error {
 			if err := m.apply(ctx, statement); err != nil {
 				return fmt.Errorf("%s: %w", file.name, err)
 			}
+			m.after(stepApplied)
 		}
 		err := m.session.Query(`INSERT INTO skein_schema (one, version) VALUES (0, ?)`, file.version).
 			WithContext(ctx).Idempotent(true).Consistency(gocql.EachQuorum).Exec()
@@ -196,6 +205,7 @@ func (m *migration) lock(ctx context.Context) error {
 		if ours || err != nil {
 			return err
 		}
+		m.after(stepLocked)
 		select {
 		case <-again.C:
 		case <-ctx.Done():
