@@ -3,6 +3,9 @@ package cassandra
 import (
 	"context"
 	"log/slog"
+	"net"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -139,3 +142,59 @@ func (s *Store) ComparePlace(place string) error { return s.comparePlace(context
 func Judge(durable bool, factor, nodes int, sync string, opts Options) error {
 	return newStore(nil, settings{}, opts.withDefaults()).judge(durability{durable, factor, nodes, sync})
 }
+
+// Second says how many nodes beside the first are asked, of so many that are up.
+func Second(nodes int) int {
+	p := newSecond(gocql.RoundRobinHostPolicy())
+	var last *gocql.HostInfo
+	for i := range nodes + 1 {
+		last = (&gocql.HostInfo{}).SetConnectAddress(net.IPv4(127, 0, 0, byte(i+1)))
+		last.SetHostID(strconv.Itoa(i))
+		p.AddHost(last)
+	}
+	p.RemoveHost(last)
+	return p.Attempts()
+}
+
+// MayBeRepeated returns which kinds of statement the driver would ask a second node for.
+func (s *Store) MayBeRepeated(ctx context.Context) (kinds []string, err error) {
+	asked := &countSecond{}
+	old := s.second
+	s.second = asked
+	defer func() { s.second = old }()
+	for _, c := range []struct {
+		kind string
+		run  func() error
+	}{
+		{"read", func() error { return s.read(ctx, `SELECT post FROM outbox LIMIT 1`).Iter().Close() }},
+		{"write", func() error { return s.write(ctx, `DELETE FROM posts WHERE id = 1`) }},
+		{"decide", func() error {
+			_, _, err := s.decide(ctx, `UPDATE numbers SET next = 1 WHERE name = ? IF next = null`, "x")
+			return err
+		}},
+		{"decideAll", func() error {
+			_, err := s.decideAll(ctx, func(b *gocql.Batch) { b.Query(`UPDATE numbers SET next = 2 WHERE name = ? IF next = null`, "x") })
+			return err
+		}},
+		{"count", func() error { return s.addFollowers(ctx, 1, 1) }},
+		{"counts", func() error {
+			return s.writeMany(ctx, gocql.CounterBatch, 1, func(b *gocql.Batch, _ int) { b.Query(addFollowers, int64(1), int64(1)) })
+		}},
+	} {
+		asked.n.Store(0)
+		if err := c.run(); err != nil {
+			return nil, err
+		}
+		if asked.n.Load() > 0 {
+			kinds = append(kinds, c.kind)
+		}
+	}
+	return kinds, nil
+}
+
+// countSecond counts how often the driver, about to run a statement that it takes for
+// one that may be repeated, asks for the policy.
+type countSecond struct{ n atomic.Int64 }
+
+func (c *countSecond) Attempts() int        { c.n.Add(1); return 0 }
+func (c *countSecond) Delay() time.Duration { return secondAfter }

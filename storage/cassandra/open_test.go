@@ -147,6 +147,22 @@ func TestDriver(t *testing.T) {
 	}
 }
 
+// Another node is asked beside one that hangs, if there is one, and for nothing but
+// statements that may run twice.
+func TestDriver_AsksASecondNode(t *testing.T) {
+	t.Parallel()
+	for nodes, want := range []int{0, 0, 0, 1, 1} {
+		if got := cassandra.Second(nodes); got != want {
+			t.Errorf("of %d nodes %d are asked beside the first, want %d", nodes, got, want)
+		}
+	}
+	kinds, err := open(t, emptied(t).url).MayBeRepeated(bg)
+	must(t, err)
+	if want := []string{"read", "write"}; !slices.Equal(kinds, want) {
+		t.Errorf("a second node is asked for %q, want for %q", kinds, want)
+	}
+}
+
 // No node of another data centre is asked where a quorum is of one: it would be of the
 // node's own.
 func TestDriver_StaysInItsDataCentre(t *testing.T) {

@@ -190,7 +190,7 @@ func (s settings) cluster(keyspace string, logger *slog.Logger) *gocql.ClusterCo
 			c.HostFilter = gocql.DataCentreHostFilter(s.datacenter)
 		}
 	}
-	c.PoolConfig.HostSelectionPolicy = gocql.TokenAwareHostPolicy(local, gocql.ShuffleReplicas())
+	c.PoolConfig.HostSelectionPolicy = newSecond(gocql.TokenAwareHostPolicy(local, gocql.ShuffleReplicas()))
 	if s.user != "" {
 		c.Authenticator = gocql.PasswordAuthenticator{Username: s.user, Password: s.password}
 	}
