@@ -198,3 +198,20 @@ type countSecond struct{ n atomic.Int64 }
 
 func (c *countSecond) Attempts() int        { c.n.Add(1); return 0 }
 func (c *countSecond) Delay() time.Duration { return secondAfter }
+
+// Whole reports whether a process that made as many posts as it remembers knows the next
+// one, if others relayed the events of those before an id.
+func Whole(relayed feed.PostID) bool {
+	o := newOutbox()
+	first := firstOf(1)
+	for id := first; id < first+maxWhole; id++ {
+		o.end(id, true)
+	}
+	o.mu.low = relayed
+	o.end(firstOf(2), true)
+	_, whole := o.mu.whole[firstOf(2)]
+	return whole
+}
+
+// FirstOf is the first id of a bucket.
+var FirstOf = firstOf
