@@ -34,9 +34,8 @@ var (
 	onBoth    = stack{"both", servers.Cassandra, servers.Postgres, servers.RedisCluster, 30}
 )
 
-// clusters says whether clusters have nodes that can fail: three of Cassandra, and a
-// replica for each master of Redis. Else there is one node, and there are no replicas.
-// See make test-cluster.
+// clusters says whether there are clusters, whose nodes can fail: three of Cassandra, and
+// a replica for each master of Redis. See make test-cluster.
 var clusters = os.Getenv("SKEIN_TEST_CLUSTERS") == "true"
 
 // ours is what all tests share: the engines, which they may break and must mend,
@@ -96,15 +95,11 @@ func (e *engine) start(name, dir string) (err error) {
 	ctx := context.Background()
 	switch name {
 	case servers.RedisCluster:
-		if e.cluster, err = servers.StartRedisCluster(ctx, servers.ClusterSpec{Dir: dir, Replicas: clusters}); err == nil {
+		if e.cluster, err = servers.StartRedisCluster(ctx, servers.ClusterSpec{Dir: dir, Replicas: true}); err == nil {
 			e.servers = e.cluster.Servers()
 		}
 	case servers.Cassandra:
-		nodes, options := 1, []servers.Option{servers.Brief(), servers.NoSync()} // it is not killed
-		if clusters {
-			nodes, options = 3, options[:1]
-		}
-		e.servers, err = servers.StartCassandraCluster(ctx, "", dir, nodes, options...)
+		e.servers, err = servers.StartCassandraCluster(ctx, "", dir, 3, servers.Brief())
 	default:
 		var one *servers.Server
 		if one, err = servers.Start(ctx, servers.Spec{Engine: name, Dir: dir}); err == nil {
