@@ -57,6 +57,7 @@ type shared struct {
 type engine struct {
 	servers []*servers.Server
 	cluster *servers.Cluster // of RedisCluster
+	url     string           // of all its servers
 	err     error
 }
 
@@ -97,25 +98,27 @@ func (e *engine) start(name, dir string) (err error) {
 	switch name {
 	case servers.RedisCluster:
 		if e.cluster, err = servers.StartRedisCluster(ctx, servers.ClusterSpec{Dir: dir, Replicas: clusters}); err == nil {
-			e.servers = e.cluster.Servers()
+			e.servers, e.url = e.cluster.Servers(), e.cluster.URL()
 		}
 	case servers.Cassandra:
-		nodes, options := 1, []servers.Option{servers.Brief(), servers.NoSync()} // it is not killed
+		nodes := 1
 		if clusters {
-			nodes, options = 3, options[:1]
+			nodes = 3
 		}
-		e.servers, err = servers.StartCassandraCluster(ctx, "", dir, nodes, options...)
+		var ring *servers.Ring // a lone node is not killed
+		if ring, err = servers.StartCassandraCluster(ctx, servers.Spec{Dir: dir, NoSync: !clusters, Brief: true}, nodes); err == nil {
+			e.servers, e.url = ring.Servers(), ring.URL()
+		}
 	default:
 		var one *servers.Server
 		if one, err = servers.Start(ctx, servers.Spec{Engine: name, Dir: dir}); err == nil {
-			e.servers = []*servers.Server{one}
+			e.servers, e.url = []*servers.Server{one}, one.URL()
 		}
 	}
 	return err
 }
 
-// url is that of the first server of an engine.
-func (s *shared) url(engine string) string { return s.servers(engine)[0].URL() }
+func (s *shared) url(engine string) string { return s.engines[engine].url }
 
 func (s *shared) servers(engine string) []*servers.Server { return s.engines[engine].servers }
 
@@ -162,13 +165,7 @@ func (s *shared) storage(t *testing.T, engine, name string) string {
 	if engine == servers.Postgres {
 		return s.database(t, name)
 	}
-	var hosts []string
-	for _, node := range s.servers(engine) {
-		u, err := url.Parse(node.URL())
-		must(t, err)
-		hosts = append(hosts, u.Host)
-	}
-	return engine + "://" + strings.Join(hosts, ",") + "/" + name // migrate makes it
+	return strings.TrimSuffix(s.url(engine), "skein") + name // migrate makes it
 }
 
 // database makes an empty database and returns its URL. One of that name, of a test
