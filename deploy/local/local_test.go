@@ -126,22 +126,29 @@ func TestTwice(t *testing.T) {
 	}
 }
 
-// TestCluster: the cluster runs only where it is named, and is one engine.
+// TestCluster: a cluster runs only where it is named, and is one engine.
 func TestCluster(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds to start")
-	}
-	h := newHouse(t)
-	h.must(t, "up", "redis-cluster")
-	h.must(t, "env")
-	if got := h.stdout.String(); !strings.HasPrefix(got, "export SKEIN_TEST_REDIS_CLUSTER='redis-cluster://127.0.0.1:") || strings.Count(got, "\n") != 1 {
-		t.Errorf("env: %s", got)
-	}
-	h.must(t, "down")
-	h.must(t, "up", "redis-cluster") // as it was
-	h.must(t, "status")
-	if got := h.stdout.String(); strings.Count(got, "runs") != 1 || strings.Count(got, "absent") != len(known)-1 {
-		t.Errorf("status: %s", got)
+	for name, env := range map[string]string{
+		servers.RedisCluster:     "export SKEIN_TEST_REDIS_CLUSTER='redis-cluster://127.0.0.1:",
+		servers.CassandraCluster: "export SKEIN_TEST_CASSANDRA='cassandra://127.0.0.1:",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if testing.Short() || name == servers.CassandraCluster && os.Getenv("SKEIN_TEST_CLUSTERS") != "true" {
+				t.Skip("takes seconds to start, three nodes of Cassandra two minutes")
+			}
+			h := newHouse(t)
+			h.must(t, "up", name)
+			h.must(t, "env")
+			if got := h.stdout.String(); !strings.HasPrefix(got, env) || strings.Count(got, ",") != 2 || strings.Count(got, "\n") != 1 {
+				t.Errorf("env: %s", got)
+			}
+			h.must(t, "down")
+			h.must(t, "up", name) // as it was
+			h.must(t, "status")
+			if got := h.stdout.String(); strings.Count(got, "runs") != 1 || strings.Count(got, "absent") != len(known)-1 {
+				t.Errorf("status: %s", got)
+			}
+		})
 	}
 }
 

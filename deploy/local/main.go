@@ -1,8 +1,9 @@
 // Command local runs real engines for Skein on this machine: PostgreSQL, Kafka,
-// Redis and, if asked, a Redis Cluster and Cassandra as plain processes on 127.0.0.1,
-// without containers and without root, fetched when they are not installed. It is for
-// development and tests; what it knows of engines is in package servers, and it knows
-// nothing of Skein but the names of its variables.
+// Redis and, if asked, a Redis Cluster and Cassandra as plain processes on 127.0.0.1
+// (of Cassandra also three nodes, on 127.0.0.1 to 127.0.0.3), without containers and
+// without root, fetched when they are not installed. It is for development and tests;
+// what it knows of engines is in package servers, and it knows nothing of Skein but the
+// names of its variables.
 //
 // It exits with 0 when all went well, 1 when it failed, 2 when it was called
 // wrongly, and 3 when an engine cannot be had on this machine, of which stderr
@@ -33,11 +34,12 @@ const (
 	exitMissing = 3
 )
 
-// known are all engines, in the order in which they are shown. `with` runs all; usual
-// are those that `up` starts where none is named: a cluster and Cassandra take longer.
+// known are all engines, in the order in which they are shown. `with` runs those that
+// are tested, `up` the usual ones where none is named: others take longer.
 var (
-	usual = []string{servers.Postgres, servers.Kafka, servers.Redis}
-	known = append(slices.Clone(usual), servers.RedisCluster, servers.Cassandra)
+	usual  = []string{servers.Postgres, servers.Kafka, servers.Redis}
+	tested = append(slices.Clone(usual), servers.RedisCluster, servers.Cassandra)
+	known  = append(slices.Clone(tested), servers.CassandraCluster)
 )
 
 // engine is a server, or a cluster of them.
@@ -54,10 +56,14 @@ type engine interface {
 
 // open returns the engine that ran in its folder; os.ErrNotExist if none did.
 func (p *program) open(name string) (engine, error) {
-	if name == servers.RedisCluster {
+	switch name {
+	case servers.RedisCluster:
 		return servers.OpenCluster(p.folder(name))
+	case servers.CassandraCluster:
+		return servers.OpenRing(p.folder(name))
+	default:
+		return servers.Open(p.folder(name))
 	}
-	return servers.Open(p.folder(name))
 }
 
 func main() {

@@ -57,13 +57,18 @@ var variables = map[string]struct{ test, serve []string }{
 
 	servers.RedisCluster: {[]string{"SKEIN_TEST_REDIS_CLUSTER"}, []string{"SKEIN_TIMELINES"}},
 	servers.Cassandra:    {[]string{"SKEIN_TEST_CASSANDRA"}, []string{"SKEIN_POSTS", "SKEIN_GRAPH"}},
+
+	servers.CassandraCluster: {[]string{"SKEIN_TEST_CASSANDRA"}, []string{"SKEIN_POSTS", "SKEIN_GRAPH"}},
 }
 
 func (p *program) envCommand() *cobra.Command {
 	var serve bool
 	command := &cobra.Command{
-		Use:     "env",
-		Short:   "Print what to export so that tests, or servers, use what runs",
+		Use:   "env",
+		Short: "Print what to export so that tests, or servers, use what runs",
+		Long: `Print what to export so that tests, or servers, use what runs. Where several engines
+that run are for the same variable, the last one counts: a cluster over one server,
+Cassandra over PostgreSQL.`,
 		Example: "  eval \"$(go run ./deploy/local env)\"\n  eval \"$(go run ./deploy/local env --servers)\" && bin/skein serve",
 		Args:    cobra.NoArgs,
 		RunE:    func(*cobra.Command, []string) error { return p.env(serve) },

@@ -37,9 +37,12 @@ the exit code is 3.`,
 			return p.up(command.Context(), chosen(args, usual), unsynced)
 		},
 	}
-	command.Flags().BoolVar(&noSync, "no-sync", false, "let PostgreSQL and Cassandra acknowledge what is not on the disk: faster tests, wrong figures")
+	command.Flags().BoolVar(&noSync, "no-sync", false, "let PostgreSQL and Cassandra acknowledge what is not on the disk, and Cassandra's Java compile quickly rather than well: faster tests, wrong figures")
 	return command
 }
+
+// cassandraNodes is how many a cluster of Cassandra has: of three, one may fail.
+const cassandraNodes = 3
 
 // start is what became of one engine.
 type start struct {
@@ -97,15 +100,16 @@ func (p *program) startOne(ctx context.Context, name string, noSync bool) start 
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return start{name: name, err: err}
 	}
-	if name == servers.RedisCluster { // some of its servers may have died
-		s, err := servers.StartRedisCluster(ctx, servers.ClusterSpec{Dir: p.folder(name), Replicas: true, Detached: true})
-		return start{name: name, server: s, ours: err == nil && !ran, err: err}
+	spec := servers.Spec{Engine: name, Dir: p.folder(name), NoSync: noSync, Brief: noSync, Detached: true}
+	switch {
+	case name == servers.RedisCluster: // some of its servers may have died
+		s, err = servers.StartRedisCluster(ctx, servers.ClusterSpec{Dir: spec.Dir, Replicas: true, Detached: true})
+	case name == servers.CassandraCluster:
+		s, err = servers.StartCassandraCluster(ctx, spec, cassandraNodes)
+	case !ran:
+		s, err = servers.Start(ctx, spec)
 	}
-	if ran {
-		return start{name: name, server: s}
-	}
-	s, err = servers.Start(ctx, servers.Spec{Engine: name, Dir: p.folder(name), NoSync: noSync, Brief: noSync, Detached: true})
-	return start{name: name, server: s, ours: err == nil, err: err}
+	return start{name: name, server: s, ours: err == nil && !ran, err: err}
 }
 
 // stopOurs stops what this call started, although its context may have ended.

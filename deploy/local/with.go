@@ -19,10 +19,11 @@ func (p *program) withCommand() *cobra.Command {
 		Use:   "with COMMAND [ARG …]",
 		Short: "Run a command with engines for tests beside it",
 		Long: `Start the engines that the environment does not name (SKEIN_TEST_POSTGRES and the
-like), all that there are, run a command with them in its environment, and stop and
-remove those that were started. Cassandra does not wait for its disk, as with up
---no-sync. The exit code is the command's. Of an engine that cannot be had the last
-lines tell, and how to get it; with CI=true that is a failure.`,
+like), all but cassandra-cluster, run a command with them in its environment, and stop
+and remove those that were started. Cassandra does not wait for its disk and compiles
+quickly rather than well, as with up --no-sync. The exit code is the command's. Of an
+engine that cannot be had the last lines tell, and how to get it; with CI=true that is
+a failure.`,
 		Example: "  local with go test ./...",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -39,7 +40,7 @@ type commandError struct{ code int }
 func (e commandError) Error() string { return fmt.Sprintf("the command ended with %d", e.code) }
 
 func (p *program) with(ctx context.Context, args []string) (err error) {
-	names := slices.DeleteFunc(slices.Clone(known), func(name string) bool { return os.Getenv(variables[name].test[0]) != "" })
+	names := slices.DeleteFunc(slices.Clone(tested), func(name string) bool { return os.Getenv(variables[name].test[0]) != "" })
 	if p.dir, err = os.MkdirTemp("", "skein-engines-"); err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (p *program) with(ctx context.Context, args []string) (err error) {
 // runBeside runs a command that finds the engines in its environment. When ctx ends
 // it is told to stop, and waited for.
 func (p *program) runBeside(ctx context.Context, args []string) error {
-	found, err := p.running(known)
+	found, err := p.running(tested)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 // it; its exit code is the answer; nothing is left.
 func TestWith(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	for _, name := range known {
+	for _, name := range tested {
 		t.Setenv(variables[name].test[0], name+"://given")
 	}
 	t.Setenv("SKEIN_TEST_REDIS", "")
@@ -34,7 +34,7 @@ func TestWith(t *testing.T) {
 // last line says what was not tested; CI fails before it runs.
 func TestWithoutEngines(t *testing.T) {
 	t.Setenv("SKEIN_TEST_ENGINES", "none")
-	for _, name := range known {
+	for _, name := range tested {
 		t.Setenv(variables[name].test[0], "")
 	}
 	h := newHouse(t)
@@ -43,8 +43,8 @@ func TestWithoutEngines(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, &h.stderr)
 	}
 	lines := strings.Split(strings.TrimSpace(h.stderr.String()), "\n")
-	for i, engine := range known {
-		if line := lines[len(lines)-len(known)+i]; !strings.HasPrefix(line, "NOT TESTED: "+engine) {
+	for i, engine := range tested {
+		if line := lines[len(lines)-len(tested)+i]; !strings.HasPrefix(line, "NOT TESTED: "+engine) {
 			t.Errorf("of %s the last lines say %q", engine, line)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,14 +25,12 @@ func TestW2_OneOfThreeNodes(t *testing.T) {
 	if os.Getenv(clusterTests) != "true" {
 		t.Skip("SKIP, NOT TESTED: three nodes take minutes and 3 GB; run make test-cluster")
 	}
-	nodes, err := servers.StartCassandraCluster(bg, "", t.TempDir(), 3)
+	ring, err := servers.StartCassandraCluster(bg, servers.Spec{Dir: t.TempDir()}, 3)
 	servers.Require(t, err)
-	for _, n := range nodes {
-		t.Cleanup(func() { n.Kill() })
-	}
-	url := strings.Replace(nodes[0].URL(), "/skein", ",127.0.0.2,127.0.0.3/skein", 1)
-	must(t, cassandra.Migrate(bg, url))
-	w := &writer{t: t, s: open(t, url)}
+	t.Cleanup(func() { ring.Kill() })
+	nodes := ring.Servers()
+	must(t, cassandra.Migrate(bg, ring.URL()))
+	w := &writer{t: t, s: open(t, ring.URL())}
 	w.run("all three nodes", 50)
 
 	must(t, nodes[2].Kill())

@@ -56,6 +56,7 @@ type shared struct {
 type engine struct {
 	servers []*servers.Server
 	cluster *servers.Cluster // of RedisCluster
+	url     string           // of all its servers
 	err     error
 }
 
@@ -96,21 +97,23 @@ func (e *engine) start(name, dir string) (err error) {
 	switch name {
 	case servers.RedisCluster:
 		if e.cluster, err = servers.StartRedisCluster(ctx, servers.ClusterSpec{Dir: dir, Replicas: true}); err == nil {
-			e.servers = e.cluster.Servers()
+			e.servers, e.url = e.cluster.Servers(), e.cluster.URL()
 		}
 	case servers.Cassandra:
-		e.servers, err = servers.StartCassandraCluster(ctx, "", dir, 3, servers.Brief())
+		var ring *servers.Ring
+		if ring, err = servers.StartCassandraCluster(ctx, servers.Spec{Dir: dir, Brief: true}, 3); err == nil {
+			e.servers, e.url = ring.Servers(), ring.URL()
+		}
 	default:
 		var one *servers.Server
 		if one, err = servers.Start(ctx, servers.Spec{Engine: name, Dir: dir}); err == nil {
-			e.servers = []*servers.Server{one}
+			e.servers, e.url = []*servers.Server{one}, one.URL()
 		}
 	}
 	return err
 }
 
-// url is that of the first server of an engine.
-func (s *shared) url(engine string) string { return s.servers(engine)[0].URL() }
+func (s *shared) url(engine string) string { return s.engines[engine].url }
 
 func (s *shared) servers(engine string) []*servers.Server { return s.engines[engine].servers }
 
@@ -157,13 +160,7 @@ func (s *shared) storage(t *testing.T, engine, name string) string {
 	if engine == servers.Postgres {
 		return s.database(t, name)
 	}
-	var hosts []string
-	for _, node := range s.servers(engine) {
-		u, err := url.Parse(node.URL())
-		must(t, err)
-		hosts = append(hosts, u.Host)
-	}
-	return engine + "://" + strings.Join(hosts, ",") + "/" + name // migrate makes it
+	return strings.TrimSuffix(s.url(engine), "skein") + name // migrate makes it
 }
 
 // database makes an empty database and returns its URL. One of that name, of a test

@@ -2,7 +2,6 @@ package servers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -97,8 +96,8 @@ func cassandraModules() (args []string) {
 }
 
 // cassandraSettings: every write waits until it is on the disk, unless NoSync. Writes
-// may take as long as reads: on a busy machine 2 s pass in a pause of the collector. The
-// nodes of a cluster begin together, with nothing that one would have to give another.
+// may take as long as reads: on a busy machine 2 s pass in a pause of the collector.
+// Nodes of a cluster need not be given data: all join before there is any.
 func cassandraSettings(spec Spec, data string, ports []int) []byte {
 	sync := "batch"
 	if spec.NoSync {
@@ -166,32 +165,4 @@ func StartCassandra(ctx context.Context, cache, dir string, options ...Option) (
 		option(&spec)
 	}
 	return Start(ctx, spec)
-}
-
-// StartCassandraCluster starts up to 3 nodes on 127.0.0.1, 127.0.0.2 and so on, each
-// with a folder of its own in dir, one after the other. Each takes what StartCassandra
-// says, and a few seconds to join. After an error none runs. It needs Linux, where all
-// of 127.0.0.0/8 is this machine.
-func StartCassandraCluster(ctx context.Context, cache, dir string, nodes int, options ...Option) (all []*Server, err error) {
-	for node := 1; node <= nodes; node++ {
-		spec := Spec{Engine: Cassandra, Cache: cache, Dir: filepath.Join(dir, fmt.Sprint("node", node))}
-		if nodes > 1 {
-			spec.Node = node
-		}
-		for _, option := range options {
-			option(&spec)
-		}
-		if node > 1 {
-			spec.Ports = all[0].state.Load().ports
-		}
-		s, err := Start(ctx, spec)
-		if err != nil {
-			for _, s := range all {
-				err = errors.Join(err, s.Kill())
-			}
-			return nil, err
-		}
-		all = append(all, s)
-	}
-	return all, nil
 }

@@ -10,11 +10,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 )
 
 // redisNode is one server of a Redis Cluster. Its second port is for the others.
@@ -57,8 +55,8 @@ type ClusterSpec struct {
 // the slots, and their replicas if asked for. Which server is a master may change;
 // only Redis knows. The rules of [Server] for goroutines hold for it too.
 type Cluster struct {
-	spec  ClusterSpec
-	nodes []*Server
+	spec ClusterSpec
+	nodes
 }
 
 // StartRedisCluster starts what spec says and returns when every slot is served
@@ -72,22 +70,19 @@ func StartRedisCluster(ctx context.Context, spec ClusterSpec) (*Cluster, error) 
 	if spec.Replicas {
 		count *= 2
 	}
-	c := &Cluster{spec: spec, nodes: make([]*Server, count)}
+	c := &Cluster{spec: spec, nodes: make(nodes, count)}
 	started, err := c.startNodes(ctx)
 	if err == nil {
 		err = c.join(ctx)
 	}
 	if err != nil {
-		for _, s := range started {
-			err = errors.Join(err, s.Kill())
-		}
-		return nil, err
+		return nil, errors.Join(err, started.Kill())
 	}
 	return c, nil
 }
 
 // startNodes starts all servers at once, and returns those that did not run before.
-func (c *Cluster) startNodes(ctx context.Context) (started []*Server, err error) {
+func (c *Cluster) startNodes(ctx context.Context) (started nodes, err error) {
 	var all sync.WaitGroup
 	errs, ours := make([]error, len(c.nodes)), make([]bool, len(c.nodes))
 	for i := range c.nodes {
@@ -106,12 +101,7 @@ func (c *Cluster) startNodes(ctx context.Context) (started []*Server, err error)
 }
 
 func (c *Cluster) startNode(ctx context.Context, i int) (s *Server, ours bool, err error) {
-	dir := filepath.Join(c.spec.Dir, strconv.Itoa(i+1))
-	if s, err := Open(dir); err == nil && s.Running() {
-		return s, false, nil
-	}
-	s, err = Start(ctx, Spec{Engine: redisNodeName, Cache: c.spec.Cache, Dir: dir, Args: c.spec.Args, Detached: c.spec.Detached})
-	return s, err == nil, err
+	return startNode(ctx, Spec{Engine: redisNodeName, Cache: c.spec.Cache, Dir: nodeDir(c.spec.Dir, i), Args: c.spec.Args, Detached: c.spec.Detached})
 }
 
 // join makes one cluster of the servers, if they are not one yet.
@@ -205,25 +195,16 @@ func (c *Cluster) Move(ctx context.Context, slots int, from, to *Server) error {
 // OpenCluster returns the cluster whose folder is dir, running or not;
 // os.ErrNotExist if none ever ran there.
 func OpenCluster(dir string) (*Cluster, error) {
-	c := &Cluster{spec: ClusterSpec{Dir: dir}}
-	for {
-		s, err := Open(filepath.Join(dir, strconv.Itoa(len(c.nodes)+1)))
-		if errors.Is(err, os.ErrNotExist) && len(c.nodes) > 0 {
-			c.spec.Cache, c.spec.Args, c.spec.Detached = c.nodes[0].spec.Cache, c.nodes[0].spec.Args, c.nodes[0].spec.Detached
-			return c, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		c.nodes = append(c.nodes, s)
+	all, err := openNodes(dir)
+	if err != nil {
+		return nil, err
 	}
+	first := all[0].spec
+	return &Cluster{spec: ClusterSpec{Dir: dir, Cache: first.Cache, Args: first.Args, Detached: first.Detached}, nodes: all}, nil
 }
 
 // Name is [RedisCluster].
 func (c *Cluster) Name() string { return RedisCluster }
-
-// Servers returns the servers, those that began as masters first.
-func (c *Cluster) Servers() []*Server { return c.nodes }
 
 // URL returns the address of the first masters in the form of skein's flags.
 func (c *Cluster) URL() string {
@@ -234,61 +215,8 @@ func (c *Cluster) URL() string {
 	return RedisCluster + "://" + strings.Join(hosts, ",")
 }
 
-// Version returns that of the first server.
-func (c *Cluster) Version() string { return c.nodes[0].Version() }
-
-// Pid returns the process id of the first server.
-func (c *Cluster) Pid() int { return c.nodes[0].Pid() }
-
-// Log returns the file of the first server; those of the others are like it.
-func (c *Cluster) Log() string { return c.nodes[0].Log() }
-
-// Running reports whether any of the servers runs.
-func (c *Cluster) Running() bool {
-	for _, s := range c.nodes {
-		if s.Running() {
-			return true
-		}
-	}
-	return false
-}
-
-// Memory returns what all servers hold, in bytes.
-func (c *Cluster) Memory() (sum int64) {
-	for _, s := range c.nodes {
-		sum += s.Memory()
-	}
-	return sum
-}
-
-// CPU returns the processor time of all servers; see [Server.CPU].
-func (c *Cluster) CPU() (sum time.Duration) {
-	for _, s := range c.nodes {
-		sum += s.CPU()
-	}
-	return sum
-}
-
-// Stop stops all servers in order; see [Server.Stop].
-func (c *Cluster) Stop(ctx context.Context) error {
-	return c.each(func(s *Server) error { return s.Stop(ctx) })
-}
-
-// Kill kills all servers; see [Server.Kill].
-func (c *Cluster) Kill() error { return c.each((*Server).Kill) }
-
-func (c *Cluster) each(f func(*Server) error) error {
-	errs := make([]error, len(c.nodes))
-	var all sync.WaitGroup
-	for i, s := range c.nodes {
-		all.Go(func() { errs[i] = f(s) })
-	}
-	all.Wait()
-	return errors.Join(errs...)
-}
-
 // address is host and port for clients.
-func (s *Server) address() string { return address(s.state.Load().ports[0]) }
+func (s *Server) address() string { return s.spec.address(s.state.Load().ports[0]) }
 
 // redisSays sends a command to a Redis and returns its answer, a string.
 func (s *Server) redisSays(ctx context.Context, command string) (answer string, err error) {

@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -52,7 +53,7 @@ func TestCluster(t *testing.T) {
 	if err != nil || found.URL() != c.URL() || len(found.Servers()) != 6 || !found.Running() || found.Memory() == 0 {
 		t.Fatalf("found again: %v, %+v", err, found)
 	}
-	if err := found.Stop(t.Context()); err != nil || c.Running() {
+	if err := errors.Join(found.Stop(t.Context()), c.Stop(t.Context())); err != nil || c.Running() {
 		t.Errorf("stopped: %v, runs: %t", err, c.Running())
 	}
 }

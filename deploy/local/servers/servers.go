@@ -2,8 +2,8 @@
 // Kafka and Cassandra, as plain processes on 127.0.0.1: no containers, no root, nothing
 // installed on the system. Tests kill, pause and restart them; the command
 // deploy/local keeps them running for a developer. It is not for production:
-// one node each (Redis also as a cluster, see [Cluster]; of Cassandra also three), no
-// passwords, and it knows nothing of schemas and topics.
+// one node each (or a [Cluster] of Redis, a [Ring] of Cassandra), no passwords, and it
+// knows nothing of schemas and topics.
 //
 // What the PATH offers is used (of PostgreSQL also what lies under
 // /usr/lib/postgresql); what it lacks is fetched once into a cache folder, see
@@ -31,8 +31,11 @@ const (
 	Cassandra = "cassandra"
 )
 
-// RedisCluster is the name of a [Cluster], which is no engine of a [Spec].
-const RedisCluster = "redis-cluster"
+// The names of a [Cluster] and of a [Ring], which are no engines of a [Spec].
+const (
+	RedisCluster     = "redis-cluster"
+	CassandraCluster = "cassandra-cluster"
+)
 
 // redisNodeName is the engine of one server of a cluster.
 const redisNodeName = "redis-node"
