@@ -47,7 +47,8 @@ test-embedded: build lint fulltest race ## the part of it that needs no servers
 	@echo "make test-embedded: all passed, WITHOUT PostgreSQL, Cassandra, Kafka and Redis ($(VERSION))"
 
 test-cluster: export SKEIN_TEST_CLUSTERS := true
-test-cluster: ## nodes fail under whole fleets: three of Cassandra, six of a Redis Cluster; a quarter of an hour, 5 GB
+test-cluster: ## nodes fail under whole fleets: three of Cassandra, six of a Redis Cluster; half an hour, 5 GB
+	go test -count=1 -vet=off -timeout 10m -v -run OneOfThreeNodes ./storage/cassandra
 	go test -count=1 -vet=off -timeout 40m -v -run Cluster ./cmd/skein/servertest
 	go test -count=1 -vet=off -timeout 10m -run TestRows ./cmd/bench/rows
 

@@ -19,11 +19,14 @@ const (
 
 // giveWay leaves processors to those who have nothing to do with a celebrity (F3): its
 // workers rest after each page of followers, unless nobody else is there. Others are
-// goroutines of the process, other than its workers, that run or could. A nil giveWay
-// does nothing.
+// there when more goroutines of the process run, or could, than there are workers that do
+// not rest. With timelines on a server workers wait more than they run, so that they
+// hardly ever see others, and need not: it is not this process's processors that
+// deliveries take. A nil giveWay does nothing.
 type giveWay struct {
-	atWork atomic.Int64 // workers that do not rest
-	seen   atomic.Int64 // when others were last seen: nanoseconds since 1970
+	runnable func() int64
+	atWork   atomic.Int64 // workers that do not rest
+	seen     atomic.Int64 // when others were last seen: nanoseconds since 1970
 }
 
 // begin counts a worker in; call end when it is done.
@@ -44,7 +47,7 @@ func (g *giveWay) pause() {
 	if g == nil {
 		return
 	}
-	if now := time.Now().UnixNano(); runnable() > g.atWork.Load() {
+	if now := time.Now().UnixNano(); g.runnable() > g.atWork.Load() {
 		g.seen.Store(now)
 	} else if now-g.seen.Load() > int64(company) {
 		return

@@ -39,8 +39,9 @@ const (
 	// largeFollowers is the most followers of a post in the large lane; above
 	// it lies bulk.
 	largeFollowers = 100_000
-	// chunkFollowers is about how many followers a chunk has.
-	chunkFollowers = 4_096
+	// chunkFollowers is about how many followers a chunk has: hashes are not even, and
+	// a few more still fit into one page of a listing, or into two of bulk.
+	chunkFollowers = listPage * 15 / 16
 )
 
 // laneOf returns the topic for the chunks of a post to so many followers; "" for

@@ -16,7 +16,7 @@ const (
 	// listPage is how many followers are listed at once, and bulkPage how many by bulk:
 	// with timelines in memory they take a millisecond of a processor.
 	listPage = 4_096
-	bulkPage = 2_048
+	bulkPage = listPage / 2
 	// flushViewers is how many viewers the planner gathers before it delivers.
 	flushViewers = 32_768
 )

@@ -27,7 +27,7 @@ func (f *Fanout) largeLane() *chunkLane {
 }
 
 func (f *Fanout) bulkLane() *chunkLane {
-	return &chunkLane{Fanout: f, topic: topicBulk, page: bulkPage, way: &giveWay{}, turns: make(chan struct{}, f.cfg.Heavy)}
+	return &chunkLane{Fanout: f, topic: topicBulk, page: bulkPage, way: &giveWay{runnable: runnable}, turns: make(chan struct{}, f.cfg.Heavy)}
 }
 
 func (l *chunkLane) handle(ctx context.Context, records []eventlog.Record, later later) error {

@@ -104,7 +104,7 @@ func (r *run) createLonely(ctx context.Context) error {
 }
 
 const (
-	// compared is how many of the viewers that are checked are asked before the load
+	// compared is how many of the viewers that are checked are asked before the import
 	// whom they follow.
 	compared = 48
 	// compareWithin bounds how long all are asked, when something is wrong.

@@ -73,7 +73,9 @@ func (r *run) probe(ctx context.Context, c call, n oracle.Number, id feed.PostID
 		r.recorder.lag(fmt.Sprintf("decile_%d", r.audience.decile[c.user]), phase, lag, gaveUp)
 		if who := r.group(c.user, viewer); who != "" {
 			r.recorder.lag(who, phase, lag, gaveUp)
-			r.recorder.course.lagged(who, acked-r.began, lag)
+			// When it was due, as for its phase: so that a chart's band has what its
+			// table counts.
+			r.recorder.course.lagged(who, c.due, lag)
 		}
 	})
 }

@@ -43,10 +43,11 @@ func Run(ctx context.Context, cfg Config) (*report.Report, error) {
 		return nil, err
 	}
 	defer r.fleet.close()
-	if err := r.importGraph(ctx); err != nil && ctx.Err() == nil {
+	// Before anything is written, so that who is refused leaves the server as it was.
+	if err := r.compareGraph(ctx, r.viewers[:min(compared, len(r.viewers))]); err != nil && ctx.Err() == nil {
 		return nil, err
 	}
-	if err := r.compareGraph(ctx, r.viewers[:min(compared, len(r.viewers))]); err != nil && ctx.Err() == nil {
+	if err := r.importGraph(ctx); err != nil && ctx.Err() == nil {
 		return nil, err
 	}
 	before := r.scrape(ctx)

@@ -320,7 +320,8 @@ func TestInterrupted(t *testing.T) {
 }
 
 // A server that holds other follows is not accused of showing them: the run is
-// refused. A second run with the same graph is not.
+// refused, and leaves nothing behind. A second run with the same graph is not refused,
+// nor a third after that of another.
 func TestOtherFollowsAreRefused(t *testing.T) {
 	t.Parallel()
 	f := &fake{}
@@ -335,6 +336,10 @@ func TestOtherFollowsAreRefused(t *testing.T) {
 	rep, err := Run(t.Context(), cfg)
 	if !errors.Is(err, ErrConfig) || rep != nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "data is empty") || !strings.Contains(err.Error(), "--seed") {
 		t.Errorf("on the follows of another graph: %v", err)
+	}
+	cfg.Seed--
+	if _, err := Run(t.Context(), cfg); err != nil {
+		t.Errorf("after a run that was refused: %v", err)
 	}
 }
 

@@ -106,7 +106,11 @@ func (a planned) write(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "ENGINE\tCORES\tMEMORY\tDISK\tNETWORK\tMACHINES\t")
 	for _, e := range a.Engines {
-		fmt.Fprintf(table, "%s\t%.1f\t%.1f GB\t%.1f GB\t%.1f MB/s\t%d\t\n", e.Engine, e.Cores, e.Memory/1e9, e.Disk/1e9, e.Network/1e6, e.Machines)
+		machines := fmt.Sprint(e.Machines)
+		if e.TooLarge {
+			machines = "-"
+		}
+		fmt.Fprintf(table, "%s\t%.1f\t%s\t%s\t%.1f MB/s\t%s\t\n", e.Engine, e.Cores, gigabytes(e.Memory), gigabytes(e.Disk), e.Network/1e6, machines)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -117,12 +121,20 @@ func (a planned) write(w io.Writer) error {
 			fmt.Fprintf(w, "%s: %s.\n", e.Engine, e.Parts)
 		}
 		if e.TooLarge {
-			fmt.Fprintf(w, "This %s is larger than a machine, and it does not spread over several.\n", e.Engine)
+			fmt.Fprintf(w, "This %s is larger than a machine, and it does not spread over several: give it a larger one, or let Cassandra have what it holds.\n", e.Engine)
 		}
 	}
-	_, err := fmt.Fprintf(w, "\nA machine has %.0f cores, %.0f GB of memory, %.0f GB of disk; replicas are counted.\n",
+	_, err := fmt.Fprintf(w, "\nA machine has %.0f cores, %.0f GB of memory, %.0f GB of disk; replicas are counted. Memory and disk that grow with the load are told, not what each process takes anyway.\n",
 		a.Machine.Cores, a.Machine.Memory/1e9, a.Machine.Disk/1e9)
 	return err
+}
+
+// gigabytes is "-" for what does not grow with the load.
+func gigabytes(bytes float64) string {
+	if bytes == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f GB", bytes/1e9)
 }
 
 // writeCosts writes what was measured, a line for each row of the bench.

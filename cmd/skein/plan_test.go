@@ -29,8 +29,11 @@ func TestCapacityPage(t *testing.T) {
 		examples++
 		parts := example.FindStringSubmatch(block)
 		p := command(t, strings.Fields(parts[1])...)
-		_, stderr := p.exit(t) // what is not measured yet, the page says so too
-		stdout := p.stdout.String() + stderr
+		code, stderr := p.exit(t)
+		stdout := p.stdout.String()
+		if code != exitOK {
+			t.Errorf("skein %s: exit %d, %s", parts[1], code, stderr)
+		}
 		if parts[2] != stdout && os.Getenv(rewritePage) != "true" {
 			t.Errorf("skein %s prints\n%s, and the page has\n%s", parts[1], stdout, parts[2])
 		}

@@ -30,13 +30,15 @@ Each setting may be given as a flag, else in the environment (SKEIN_DATA_DIR for
 YAML file of --config (data-dir: ...). --print-config shows what comes of it all.
 
 The API is the package feed.v1, in proto/feed/v1. Reflection is on, so that any client
-can ask what is there: grpcurl -plaintext 127.0.0.1:7460 list
+can ask what is there: grpcurl -plaintext 127.0.0.1:7460 list. There is no
+authentication and no TLS yet: whoever reaches --listen may act for any user. Port 0
+is any free one; --address-file tells which.
 
 SIGTERM and SIGINT stop it: it finishes what is in work, for as long as --drain
 says, and exits with 0. Another signal, a second later or more, stops it at once.
 Nothing acknowledged is lost either way.`,
 		Example: `  skein serve
-  skein serve --data-dir /var/lib/skein --listen 0.0.0.0:7460
+  skein serve --data-dir /var/lib/skein --listen 10.0.0.5:7460
   SKEIN_LOG_FORMAT=json skein serve --print-config > skein.yaml && skein serve --config skein.yaml`,
 		Args: wants(0),
 		RunE: func(*cobra.Command, []string) error {

@@ -15,7 +15,7 @@ import (
 )
 
 // clusterTests is the variable that, if "true", has the tests with three nodes run:
-// they take three minutes and 3 GB.
+// they take minutes and 3 GB.
 const clusterTests = "SKEIN_TEST_CLUSTERS"
 
 // With three nodes one is killed, and comes back; then one hangs. Posts and follows go
@@ -23,7 +23,7 @@ const clusterTests = "SKEIN_TEST_CLUSTERS"
 // the two that answer are others than those that took it.
 func TestW2_OneOfThreeNodes(t *testing.T) {
 	if os.Getenv(clusterTests) != "true" {
-		t.Skipf("SKIP, NOT TESTED: three nodes take three minutes and 3 GB; set %s=true", clusterTests)
+		t.Skip("SKIP, NOT TESTED: three nodes take minutes and 3 GB; run make test-cluster")
 	}
 	ring, err := servers.StartCassandraCluster(bg, servers.Spec{Dir: t.TempDir()}, 3)
 	servers.Require(t, err)

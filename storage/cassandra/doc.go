@@ -124,5 +124,24 @@
 // a process goes by theirs, which it asks at each grant and each look at the outbox; its
 // own only tells what has passed since, and may be anything. gc_grace_seconds
 // of ten days (Cassandra's default) above the longest outage of a node, with repairs. All
-// processes in one data centre with LOCAL_QUORUM.
+// processes' quorums of the same copies: with LOCAL_QUORUM, and LOCAL_SERIAL with it, two
+// data centres of one keyspace would each grant the same lease, and each make a post of
+// the same key. So Migrate notes where they agree if there are several, Open refuses
+// another place, and no node of another data centre is asked.
+//
+// # Limits
+//
+// A removed event leaves one row tombstone, which each look at the outbox reads again until
+// its bucket is dropped, or its id is settled and below the first event. So in a partition,
+// of one shard and ten seconds, a look passes over as many as there were posts. Cassandra
+// counts them for each partition that a statement reads. Above some 100 posts/s in a shard
+// (a shard's processes together; there are 8) that is more than its
+// tombstone_warn_threshold of 1,000, and each look is a line in its log. Above some 10,000
+// it is more than its tombstone_failure_threshold of 100,000: the looks fail, which stops
+// relays and tops, and they go on failing until the setting is raised. Raise both in
+// cassandra.yaml, above ten times the posts a second of one shard.
+//
+// A partition of an author's posts is bounded in time, 398 days of ids, and not in size: one
+// who posts each second has 34 million rows in it. Pages are read newest first and bounded
+// whatever its size; compaction and repair take it as a whole.
 package cassandra

@@ -74,6 +74,9 @@ func explain(s settings, err error) error {
 	if strings.Contains(text, "authenti") || strings.Contains(text, "username") {
 		return fmt.Errorf("%s refuses user %q (correct the user or the password in the URL): %s", s.where(), s.user, text)
 	}
+	if strings.Contains(text, "host was filtered") {
+		return fmt.Errorf("%s is not in data centre %q (correct the URL's datacenter, or name hosts that are there)", s.where(), s.datacenter)
+	}
 	if dial, ok := errors.AsType[*net.OpError](err); ok {
 		text = oneLine(dial)
 	}

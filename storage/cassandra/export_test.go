@@ -1,7 +1,11 @@
 package cassandra
 
 import (
+	"context"
 	"log/slog"
+	"net"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -28,6 +32,8 @@ const (
 	StepUnedged   = stepUnedged
 	StepAnnounced = stepAnnounced
 	StepEmpty     = stepEmpty
+	StepLocked    = stepLocked
+	StepApplied   = stepApplied
 	StepPartition = stepPartition
 )
 
@@ -46,7 +52,7 @@ var WritePost = (*Store).writePost
 // Settle decides about an event as the relay does.
 var Settle = (*Store).settle
 
-// MigrateTo migrates to an earlier version.
+// MigrateTo migrates to an earlier version, and tells how far it got.
 var MigrateTo = migrateTo
 
 // PlaceOf is the partition of an event, StampOf its stamp.
@@ -111,3 +117,101 @@ func Cluster(url string) (*gocql.ClusterConfig, error) {
 	s, err := parse(url)
 	return s.cluster(s.keyspace, slog.New(slog.DiscardHandler)), err
 }
+
+// Quorum returns the factor and the place of a URL's quorums.
+func Quorum(url string, replication map[string]string) (factor int, place string, err error) {
+	s, err := parse(url)
+	if err != nil {
+		return 0, "", err
+	}
+	return s.quorum(replication)
+}
+
+// Everywhere is the place of quorums of all data centres.
+const Everywhere = everywhere
+
+// NotePlace notes a place as Migrate does in a keyspace in several data centres.
+func NotePlace(session *gocql.Session, place string) error {
+	return (&migration{session: session, settings: settings{keyspace: "k"}}).notePlace(context.Background(), place)
+}
+
+// ComparePlace refuses a place as Open does there.
+func (s *Store) ComparePlace(place string) error { return s.comparePlace(context.Background(), place) }
+
+// Judge says what Open says about a keyspace with those settings.
+func Judge(durable bool, factor, nodes int, sync string, opts Options) error {
+	return newStore(nil, settings{}, opts.withDefaults()).judge(durability{durable, factor, nodes, sync})
+}
+
+// Second says how many nodes beside the first are asked, of so many that are up.
+func Second(nodes int) int {
+	p := newSecond(gocql.RoundRobinHostPolicy())
+	var last *gocql.HostInfo
+	for i := range nodes + 1 {
+		last = (&gocql.HostInfo{}).SetConnectAddress(net.IPv4(127, 0, 0, byte(i+1)))
+		last.SetHostID(strconv.Itoa(i))
+		p.AddHost(last)
+	}
+	p.RemoveHost(last)
+	return p.Attempts()
+}
+
+// MayBeRepeated returns which kinds of statement the driver would ask a second node for.
+func (s *Store) MayBeRepeated(ctx context.Context) (kinds []string, err error) {
+	asked := &countSecond{}
+	old := s.second
+	s.second = asked
+	defer func() { s.second = old }()
+	for _, c := range []struct {
+		kind string
+		run  func() error
+	}{
+		{"read", func() error { return s.read(ctx, `SELECT post FROM outbox LIMIT 1`).Iter().Close() }},
+		{"write", func() error { return s.write(ctx, `DELETE FROM posts WHERE id = 1`) }},
+		{"decide", func() error {
+			_, _, err := s.decide(ctx, `UPDATE numbers SET next = 1 WHERE name = ? IF next = null`, "x")
+			return err
+		}},
+		{"decideAll", func() error {
+			_, err := s.decideAll(ctx, func(b *gocql.Batch) { b.Query(`UPDATE numbers SET next = 2 WHERE name = ? IF next = null`, "x") })
+			return err
+		}},
+		{"count", func() error { return s.addFollowers(ctx, 1, 1) }},
+		{"counts", func() error {
+			return s.writeMany(ctx, gocql.CounterBatch, 1, func(b *gocql.Batch, _ int) { b.Query(addFollowers, int64(1), int64(1)) })
+		}},
+	} {
+		asked.n.Store(0)
+		if err := c.run(); err != nil {
+			return nil, err
+		}
+		if asked.n.Load() > 0 {
+			kinds = append(kinds, c.kind)
+		}
+	}
+	return kinds, nil
+}
+
+// countSecond counts how often the driver, about to run a statement that it takes for
+// one that may be repeated, asks for the policy.
+type countSecond struct{ n atomic.Int64 }
+
+func (c *countSecond) Attempts() int        { c.n.Add(1); return 0 }
+func (c *countSecond) Delay() time.Duration { return secondAfter }
+
+// Whole reports whether a process that made as many posts as it remembers knows the next
+// one, if others relayed the events of those before an id.
+func Whole(relayed feed.PostID) bool {
+	o := newOutbox()
+	first := firstOf(1)
+	for id := first; id < first+maxWhole; id++ {
+		o.end(id, true)
+	}
+	o.mu.low = relayed
+	o.end(firstOf(2), true)
+	_, whole := o.mu.whole[firstOf(2)]
+	return whole
+}
+
+// FirstOf is the first id of a bucket.
+var FirstOf = firstOf

@@ -47,10 +47,11 @@ func bookkeeping(keyspace string) []string {
 // Migrate makes or updates the keyspace of url: from nothing, or from any earlier
 // version. It may be run again, and by several at once: they take turns. It refuses a
 // schema newer than this program. A keyspace that is there keeps its replication.
-func Migrate(ctx context.Context, url string) error { return migrateTo(ctx, url, 0) }
+func Migrate(ctx context.Context, url string) error { return migrateTo(ctx, url, 0, nil) }
 
-// migrateTo migrates up to version; 0 is the newest.
-func migrateTo(ctx context.Context, url string, version int) error {
+// migrateTo migrates up to version; 0 is the newest. onStep, in tests, is told how far
+// it got.
+func migrateTo(ctx context.Context, url string, version int, onStep func(step)) error {
 	where, err := parse(url)
 	if err != nil {
 		return err
@@ -58,12 +59,15 @@ func migrateTo(ctx context.Context, url string, version int) error {
 	if err := makeKeyspace(ctx, where); err != nil {
 		return err
 	}
-	session, err := connect(where, where.keyspace, slog.New(slog.DiscardHandler))
+	// Migrations take turns also with those of another data centre.
+	global := where
+	global.consistency, global.serial = gocql.Quorum, gocql.Serial
+	session, err := connect(global, where.keyspace, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return explain(where, err)
 	}
 	defer session.Close()
-	m := &migration{session: session, settings: where, owner: rand.Int64()}
+	m := &migration{session: session, settings: where, owner: rand.Int64(), onStep: onStep}
 	if err := m.run(ctx, version); err != nil {
 		return fmt.Errorf("%s: cannot migrate the schema: %s", engine, oneLine(err))
 	}
@@ -112,7 +116,7 @@ func makeKeyspace(ctx context.Context, where settings) error {
 	if err != nil {
 		return explain(where, err)
 	}
-	factor := where.replication
+	factor := where.copies
 	if factor == 0 {
 		factor = min(3, nodes)
 	}
@@ -131,6 +135,13 @@ type migration struct {
 	session  *gocql.Session
 	settings settings
 	owner    int64
+	onStep   func(step)
+}
+
+func (m *migration) after(at step) {
+	if m.onStep != nil {
+		m.onStep(at)
+	}
 }
 
 func (m *migration) run(ctx context.Context, version int) error {
@@ -158,13 +169,18 @@ func (m *migration) run(ctx context.Context, version int) error {
 			if err := m.apply(ctx, statement); err != nil {
 				return fmt.Errorf("%s: %w", file.name, err)
 			}
+			m.after(stepApplied)
 		}
-		err := m.session.Query(`INSERT INTO skein_schema (one, version) VALUES (0, ?)`, file.version).WithContext(ctx).Idempotent(true).Exec()
+		err := m.session.Query(`INSERT INTO skein_schema (one, version) VALUES (0, ?)`, file.version).
+			WithContext(ctx).Idempotent(true).Consistency(gocql.EachQuorum).Exec()
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	if version > 0 && version < newestVersion() {
+		return nil
+	}
+	return m.agree(ctx)
 }
 
 // apply runs a statement that changes the schema, and waits until all nodes have it.
@@ -189,6 +205,7 @@ func (m *migration) lock(ctx context.Context) error {
 		if ours || err != nil {
 			return err
 		}
+		m.after(stepLocked)
 		select {
 		case <-again.C:
 		case <-ctx.Done():

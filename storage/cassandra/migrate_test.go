@@ -5,19 +5,28 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gocql/gocql"
+
 	"skein/storage/cassandra"
 )
 
 // One keyspace goes through all of it, as making tables takes long: an old version is
-// refused, two migrations at once bring it up to date, one more changes nothing; one that
+// refused, a migration waits for another and stops once it has lost the lock, two at
+// once wait for one that died and bring it up to date, one more changes nothing; one that
 // lacks a table is refused with its name, and a newer schema is left alone.
 func TestMigrate(t *testing.T) {
 	t.Parallel()
 	url := newKeyspace(t)
 	t.Cleanup(func() { dropKeyspace(url) })
-	must(t, cassandra.MigrateTo(bg, url, 1))
-	wantOneLine(t, openFails(t, url, cassandra.Options{}), "has version 1", "this program needs 3", "run: skein migrate")
+	must(t, cassandra.MigrateTo(bg, url, 1, nil))
+	wantOneLine(t, openFails(t, url, cassandra.Options{}), "has version 1", "this program needs 4", "run: skein migrate")
+	session, err := cassandra.Session(url)
+	must(t, err)
+	defer session.Close()
+	lockedOut(t, session, url)
 
+	const died = `INSERT INTO skein_lock (one, owner) VALUES (0, 1) IF NOT EXISTS USING TTL 1`
+	lockAs(t, session, died)
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() {
@@ -30,9 +39,6 @@ func TestMigrate(t *testing.T) {
 	must(t, cassandra.Migrate(bg, url))
 	must(t, open(t, url).Close())
 
-	session, err := cassandra.Session(url)
-	must(t, err)
-	defer session.Close()
 	for _, table := range tables {
 		var name string
 		must(t, session.Query(`SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?`, keyspaceOf(url), table).Scan(&name))
@@ -42,6 +48,38 @@ func TestMigrate(t *testing.T) {
 	must(t, session.Query(`INSERT INTO skein_schema (one, version) VALUES (0, 99)`).Exec())
 	wantOneLine(t, openFails(t, url, cassandra.Options{}), "version 99", "newer")
 	wantOneLine(t, cassandra.Migrate(bg, url), "version 99", "newer")
+}
+
+// lockedOut has a migration wait for the lock of another, which takes the lock from it
+// after its first statement.
+func lockedOut(t *testing.T, session *gocql.Session, url string) {
+	lockAs(t, session, `INSERT INTO skein_lock (one, owner) VALUES (0, 1) IF NOT EXISTS`)
+	waits, applied := 0, 0
+	err := cassandra.MigrateTo(bg, url, 0, func(at cassandra.Step) {
+		switch at {
+		case cassandra.StepLocked:
+			if waits++; waits == 2 {
+				lockAs(t, session, `DELETE FROM skein_lock WHERE one = 0 IF owner = 1`)
+			}
+		case cassandra.StepApplied:
+			if applied++; applied == 1 {
+				lockAs(t, session, `UPDATE skein_lock SET owner = 1 WHERE one = 0 IF EXISTS`)
+			}
+		}
+	})
+	wantOneLine(t, err, "the lock was lost", "run it again")
+	if waits < 2 || applied != 1 {
+		t.Errorf("a migration waited %d times for another, and applied %d statements before it lost the lock; want 2 times at least, and 1", waits, applied)
+	}
+	lockAs(t, session, `DELETE FROM skein_lock WHERE one = 0 IF owner = 1`) // and it did not remove it
+}
+
+// lockAs does to the lock what another migration would.
+func lockAs(t *testing.T, session *gocql.Session, cql string) {
+	t.Helper()
+	if applied, err := session.Query(cql).MapScanCAS(map[string]any{}); err != nil || !applied {
+		t.Fatalf("%s: applied %v, %v", cql, applied, err)
+	}
 }
 
 // Every statement may be run again: a migration that died is.

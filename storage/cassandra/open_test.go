@@ -108,6 +108,7 @@ func TestOpen_SaysWhatToDo(t *testing.T) {
 		{"cassandra://" + closed.Addr().String() + "/skein", cassandra.Options{}, []string{closed.Addr().String(), "start it"}},
 		{"cassandra://" + mute.Addr().String() + "/skein", cassandra.Options{}, []string{mute.Addr().String(), "start it"}},
 		{withKeyspace(url, "nowhere"), cassandra.Options{}, []string{`no keyspace "nowhere"`, "run: skein migrate"}},
+		{url + "?datacenter=nowhere", cassandra.Options{}, []string{`not in data centre "nowhere"`, "correct"}},
 		{withKeyspace(url, "system_auth"), cassandra.Options{}, []string{"no schema", "run: skein migrate"}},
 	} {
 		all.Go(func() { wantOneLine(t, openFails(t, c.url, c.opts), c.parts...) })
@@ -142,6 +143,35 @@ func TestDriver(t *testing.T) {
 			if c.RetryPolicy.Attempt(failed{repeatable}) != repeatable {
 				t.Errorf("a statement is repeated: %v, may be: %v", !repeatable, repeatable)
 			}
+		}
+	}
+}
+
+// Another node is asked beside one that hangs, if there is one, and for nothing but
+// statements that may run twice.
+func TestDriver_AsksASecondNode(t *testing.T) {
+	t.Parallel()
+	for nodes, want := range []int{0, 0, 0, 1, 1} {
+		if got := cassandra.Second(nodes); got != want {
+			t.Errorf("of %d nodes %d are asked beside the first, want %d", nodes, got, want)
+		}
+	}
+	kinds, err := open(t, emptied(t).url).MayBeRepeated(bg)
+	must(t, err)
+	if want := []string{"read", "write"}; !slices.Equal(kinds, want) {
+		t.Errorf("a second node is asked for %q, want for %q", kinds, want)
+	}
+}
+
+// No node of another data centre is asked where a quorum is of one: it would be of the
+// node's own.
+func TestDriver_StaysInItsDataCentre(t *testing.T) {
+	t.Parallel()
+	for options, stays := range map[string]bool{"": false, "?datacenter=dc1": true, "?datacenter=dc1&consistency=quorum": false} {
+		c, err := cassandra.Cluster("cassandra://host/skein" + options)
+		must(t, err)
+		if got := c.HostFilter != nil && !c.HostFilter.Accept(&gocql.HostInfo{}); got != stays {
+			t.Errorf("%q keeps to one data centre: %v, want %v", options, got, stays)
 		}
 	}
 }

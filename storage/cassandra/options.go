@@ -57,14 +57,15 @@ type settings struct {
 	keyspace string
 	user     string
 	password string
-	// datacenter is where this process is; "" for wherever the first host is.
+	// datacenter is where this process is; "" for wherever the first host is. With
+	// LOCAL_QUORUM no node elsewhere is asked.
 	datacenter string
 	// consistency is LOCAL_QUORUM or QUORUM, serial what goes with it.
 	consistency gocql.Consistency
 	serial      gocql.SerialConsistency
-	// replication is the factor of a keyspace that Migrate makes; 0 for 3, or the
-	// number of nodes if there are fewer.
-	replication int
+	// copies is the factor of a keyspace that Migrate makes; 0 for 3, or the number of
+	// nodes if there are fewer.
+	copies int
 }
 
 const urlForm = "cassandra://user:password@host1,host2:9042/keyspace?consistency=local_quorum|quorum&datacenter=name&replication=3"
@@ -143,7 +144,7 @@ func (s *settings) setOptions(options url.Values) error {
 			if err != nil || n < 1 || n > 9 {
 				return fmt.Errorf("the URL of Cassandra: replication is a number from 1 to 9")
 			}
-			s.replication = n
+			s.copies = n
 		default:
 			known := []string{"consistency", "datacenter", "replication"}
 			slices.Sort(known)
@@ -183,8 +184,13 @@ func (s settings) cluster(keyspace string, logger *slog.Logger) *gocql.ClusterCo
 	local := gocql.RoundRobinHostPolicy()
 	if s.datacenter != "" {
 		local = gocql.DCAwareRoundRobinPolicy(s.datacenter)
+		if s.consistency == gocql.LocalQuorum {
+			// A node elsewhere, which that policy falls back to, would ask for a
+			// quorum of its own data centre, and agree with nobody in ours.
+			c.HostFilter = gocql.DataCentreHostFilter(s.datacenter)
+		}
 	}
-	c.PoolConfig.HostSelectionPolicy = gocql.TokenAwareHostPolicy(local, gocql.ShuffleReplicas())
+	c.PoolConfig.HostSelectionPolicy = newSecond(gocql.TokenAwareHostPolicy(local, gocql.ShuffleReplicas()))
 	if s.user != "" {
 		c.Authenticator = gocql.PasswordAuthenticator{Username: s.user, Password: s.password}
 	}

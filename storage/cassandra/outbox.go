@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -72,8 +73,10 @@ type outboxState struct {
 	sync.Mutex
 	// creating are posts that are being created here: the relay would only find them
 	// in doubt. whole are those that were, at most maxWhole of them: their rows need
-	// not be written again.
+	// not be written again. Of those in buckets below wholeFrom none is kept: others
+	// relayed them.
 	creating, whole map[feed.PostID]struct{}
+	wholeFrom       int64
 	// held are being published here; gone were removed while a relay read.
 	held, gone map[feed.PostID]struct{}
 	// met is when an event was first seen without its post.
@@ -115,7 +118,14 @@ func (o *outbox) end(id feed.PostID, whole bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.mu.creating, id)
-	if whole && len(o.mu.whole) < maxWhole {
+	if !whole {
+		return
+	}
+	if from := bucketOf(o.mu.low); len(o.mu.whole) >= maxWhole && from > o.mu.wholeFrom {
+		o.mu.wholeFrom = from
+		maps.DeleteFunc(o.mu.whole, func(id feed.PostID, _ struct{}) bool { return id < o.mu.low })
+	}
+	if len(o.mu.whole) < maxWhole {
 		o.mu.whole[id] = struct{}{}
 	}
 }

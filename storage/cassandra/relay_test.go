@@ -193,3 +193,13 @@ func TestRelay_StepsOverOthersEvents(t *testing.T) {
 		return taken == parts
 	})
 }
+
+// A process whose posts others relay does not forget for ever which ones are whole.
+func TestOutbox_ForgetsWhatOthersRelayed(t *testing.T) {
+	t.Parallel()
+	for bucket, want := range map[int64]bool{1: false, 2: true} {
+		if got := cassandra.Whole(cassandra.FirstOf(bucket)); got != want {
+			t.Errorf("with no event below bucket %d it remembers the next post: %v, want %v", bucket, got, want)
+		}
+	}
+}

@@ -123,7 +123,7 @@ func dropKeyspace(url string) {
 // tables are those of the schema that a test may fill.
 var tables = []string{
 	"posts", "posts_by_author", "outbox", "outbox_spans", "relays", "decisions", "deletes", "requests", "leases",
-	"users", "numbers", "follows", "followers", "wide_authors", "follower_counts", "shared",
+	"users", "numbers", "follows", "followers", "wide_authors", "follower_counts", "shared", "agreement",
 }
 
 // emptied returns a keyspace with nothing in it, for this test alone.

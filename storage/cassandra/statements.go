@@ -20,9 +20,15 @@ const (
 	together = 50
 )
 
+// repeatable returns a statement that may be run twice, also at once, and late: another
+// node is asked if one does not answer. No lightweight transaction and no counter is.
+func (s *Store) repeatable(ctx context.Context, cql string, args ...any) *gocql.Query {
+	return s.session.Query(cql, args...).WithContext(ctx).Idempotent(true).SetSpeculativeExecutionPolicy(s.second)
+}
+
 // read returns a statement that only reads, at a quorum.
 func (s *Store) read(ctx context.Context, cql string, args ...any) *gocql.Query {
-	return s.session.Query(cql, args...).WithContext(ctx).Idempotent(true)
+	return s.repeatable(ctx, cql, args...)
 }
 
 // readSerial reads also what a lightweight transaction is about to commit.
@@ -32,11 +38,12 @@ func (s *Store) readSerial(ctx context.Context, cql string, args ...any) *gocql.
 
 // write runs a statement that may be repeated, at a quorum.
 func (s *Store) write(ctx context.Context, cql string, args ...any) error {
-	return s.session.Query(cql, args...).WithContext(ctx).Idempotent(true).Exec()
+	return s.repeatable(ctx, cql, args...).Exec()
 }
 
 // writeMany writes n small rows, which add adds one by one, together of them in one
-// request. Each row is written by itself: after an error some may be.
+// request. Each row is written by itself: after an error some may be. It is for imports,
+// whose requests may be slow without a node that hangs: no second node is asked.
 func (s *Store) writeMany(ctx context.Context, kind gocql.BatchType, n int, add func(b *gocql.Batch, i int)) error {
 	return forEach(ctx, (n+together-1)/together, func(ctx context.Context, part int) error {
 		b := s.session.NewBatch(kind).WithContext(ctx)

@@ -22,6 +22,7 @@ type Store struct {
 	session  *gocql.Session
 	settings settings
 	opts     Options
+	second   gocql.SpeculativeExecutionPolicy
 	// origin is this process among those that relay, home its shard of the outbox.
 	origin   int64
 	home     int
@@ -50,6 +51,8 @@ const (
 	stepUnedged               // the edge has ended, the follower is still there
 	stepAnnounced             // a change of the shared facts is announced
 	stepEmpty                 // a part of the outbox was looked at, and held nothing
+	stepLocked                // another migration holds the lock
+	stepApplied               // a statement of a migration is applied
 	stepPartition             // a partition of the outbox is read for events to relay
 )
 
@@ -86,12 +89,14 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	session, err := connect(where, where.keyspace, opts.Logger)
+	cluster := where.cluster(where.keyspace, opts.Logger)
+	session, err := cluster.CreateSession()
 	if err != nil {
 		return nil, explainOpen(ctx, where, err)
 	}
 	s := newStore(session, where, opts)
-	for _, check := range []func(context.Context) error{s.checkSchema, s.CheckDurability, s.readClock} {
+	s.second = cluster.PoolConfig.HostSelectionPolicy.(*second)
+	for _, check := range []func(context.Context) error{s.checkSchema, s.checkPlace, s.CheckDurability, s.readClock} {
 		if err := check(ctx); err != nil {
 			session.Close()
 			return nil, err

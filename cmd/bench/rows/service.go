@@ -132,7 +132,7 @@ func (v *service) settle(ctx context.Context) error {
 func until(ctx context.Context, what string, condition func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if done, err := condition(); done || err != nil {

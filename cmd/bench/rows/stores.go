@@ -173,7 +173,7 @@ func (s *stores) relay(ctx context.Context) (err error) {
 // relayed waits until no event is in the outbox any more.
 func (s *stores) relayed(ctx context.Context) error {
 	return until(ctx, "an empty outbox", func() (bool, error) {
-		n, err := s.Posts.CountEvents(ctx)
-		return n == 0, err
+		oldest, err := s.Posts.OldestEvent(ctx)
+		return oldest == feed.MaxPostID, err
 	})
 }

@@ -34,9 +34,8 @@ var (
 	onBoth    = stack{"both", servers.Cassandra, servers.Postgres, servers.RedisCluster, 30}
 )
 
-// clusters says whether clusters have nodes that can fail: three of Cassandra, and a
-// replica for each master of Redis. Else there is one node, and there are no replicas.
-// See make test-cluster.
+// clusters says whether there are clusters, whose nodes can fail: three of Cassandra, and
+// a replica for each master of Redis. See make test-cluster.
 var clusters = os.Getenv("SKEIN_TEST_CLUSTERS") == "true"
 
 // ours is what all tests share: the engines, which they may break and must mend,
@@ -97,16 +96,12 @@ func (e *engine) start(name, dir string) (err error) {
 	ctx := context.Background()
 	switch name {
 	case servers.RedisCluster:
-		if e.cluster, err = servers.StartRedisCluster(ctx, servers.ClusterSpec{Dir: dir, Replicas: clusters}); err == nil {
+		if e.cluster, err = servers.StartRedisCluster(ctx, servers.ClusterSpec{Dir: dir, Replicas: true}); err == nil {
 			e.servers, e.url = e.cluster.Servers(), e.cluster.URL()
 		}
 	case servers.Cassandra:
-		nodes := 1
-		if clusters {
-			nodes = 3
-		}
-		var ring *servers.Ring // a lone node is not killed
-		if ring, err = servers.StartCassandraCluster(ctx, servers.Spec{Dir: dir, NoSync: !clusters, Brief: true}, nodes); err == nil {
+		var ring *servers.Ring
+		if ring, err = servers.StartCassandraCluster(ctx, servers.Spec{Dir: dir, Brief: true}, 3); err == nil {
 			e.servers, e.url = ring.Servers(), ring.URL()
 		}
 	default:

@@ -24,7 +24,8 @@ wrote it into the stored timeline of each follower. The posts of loud authors, w
 many followers (see skein policy --help), are pulled: read from storage when somebody
 asks. So are posts whose delivery failed and was set aside (see skein deadletters
 --help), and those that are not delivered yet. A stored timeline that is not there, as
-nobody read it for long, is rebuilt: made anew from storage.`,
+nobody read it yet, or for long, or since it was lost (with timelines in memory: since
+the start), is rebuilt: made anew from storage.`,
 		Example: `  skein home 1
   skein home 1 --explain
   skein home 1 --posts 1000 --json | jq -r '.posts[].text'`,
