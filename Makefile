@@ -29,7 +29,7 @@ build: ## build bin/skein and bin/loadgen
 demo: build ## show it: load a graph, post, read, check (GRAPH=file GRAPH_FLAGS=--undirected; ENGINES=servers or cluster)
 	bin/loadgen demo $(if $(ENGINES),--engines '$(ENGINES)') $(if $(GRAPH_ENGINE),--graph-engine '$(GRAPH_ENGINE)') $(if $(GRAPH),--graph '$(GRAPH)') $(GRAPH_FLAGS)
 
-bench: ## measure: each figure beside its ceiling, into out/bench.json (ROW=name for one); 11 minutes
+bench: ## measure: each figure beside its ceiling, into out/bench.json (ROW=name for one); 10 minutes
 	go build -buildvcs=false -o bin/ ./cmd/bench
 	bin/bench $(if $(ROW),--row '$(ROW)')
 
@@ -48,7 +48,7 @@ test-embedded: build lint fulltest race ## the part of it that needs no servers
 
 test-cluster: export SKEIN_TEST_CLUSTERS := true
 test-cluster: ## nodes fail under whole fleets: three of Cassandra, six of a Redis Cluster; half an hour, 5 GB
-	go test -count=1 -vet=off -timeout 10m -v -run OneOfThreeNodes ./storage/cassandra
+	go test -count=1 -vet=off -p 1 -timeout 10m -v -run 'CassandraCluster|TestCluster/cassandra|OneOfThreeNodes' ./deploy/local/... ./storage/cassandra
 	go test -count=1 -vet=off -timeout 40m -v -run Cluster ./cmd/skein/servertest
 	go test -count=1 -vet=off -timeout 10m -run TestRows ./cmd/bench/rows
 
