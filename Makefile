@@ -33,7 +33,7 @@ bench: ## measure: each figure beside its ceiling, into out/bench.json (ROW=name
 	go build -buildvcs=false -o bin/ ./cmd/bench
 	bin/bench $(if $(ROW),--row '$(ROW)')
 
-costs: ## measure what skein plan reckons with, on a quiet machine; minutes
+costs: ## measure what skein plan reckons with, on a quiet machine; six minutes
 	go build -buildvcs=false -o bin/ ./cmd/bench
 	bin/bench --out out/costs.json --costs cmd/internal/capacity/measured.json
 	SKEIN_REWRITE=true go test -count=1 ./cmd/skein -run TestCapacityPage

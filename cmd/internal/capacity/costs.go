@@ -74,7 +74,6 @@ func Servers(m Measured) Costs {
 // Spread returns them with posts in Cassandra, users and follows in PostgreSQL, Kafka,
 // and timelines in a Redis Cluster.
 //
-// Cassandra's bytes are an estimate until they are measured.
 func Spread(m Measured) Costs {
 	e := func(name string) Engine { return m.engine(name, spreadPostsRow, spreadDeliveriesRow, spreadReadsRow) }
 	graph := postgres(e("postgres"), m)
@@ -122,9 +121,6 @@ func cassandra(e Engine, m Measured) Engine {
 	const authorDays = 398 // of ids in a partition of an author
 	e.Replicas, e.ReadFrom = 3, 2
 	e.PostBytes, e.PostCopies = m.of(spreadPostsRow, PostBytes, "cassandra"), 2
-	if math.IsNaN(e.PostBytes) {
-		e.PostBytes = 100
-	}
 	e.PostWire, e.WirePosts, e.ReadWire, e.ReadPosts = 1000, 3, 120*page, page
 	e.Parts = func(l Load, _ Need) string {
 		posts := min(authorDays, l.Days) * l.Posts
