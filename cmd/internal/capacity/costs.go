@@ -73,7 +73,6 @@ func Servers(m Measured) Costs {
 
 // Spread returns them with posts in Cassandra, users and follows in PostgreSQL, Kafka,
 // and timelines in a Redis Cluster.
-//
 func Spread(m Measured) Costs {
 	e := func(name string) Engine { return m.engine(name, spreadPostsRow, spreadDeliveriesRow, spreadReadsRow) }
 	graph := postgres(e("postgres"), m)
