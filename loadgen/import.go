@@ -36,12 +36,24 @@ func (r *run) importGraph(ctx context.Context) error {
 	return nil
 }
 
-// patiently repeats what a busy server refuses, when it says. That ends: all of it is
-// idempotent, and one of those who are refused gets in as soon as another is done.
+// unavailable is how often a part of an import may find an engine unavailable, as
+// Cassandra's transactions are where several compete for a row.
+const unavailable = 5
+
+// patiently repeats what a busy server refuses, when it says, and for a while what an
+// engine could not do. That ends: all of it is idempotent, and one of those who are
+// refused gets in as soon as another is done.
 func patiently(ctx context.Context, call func() error) error {
-	for {
+	for failed := 0; ; {
 		err := call()
-		if status.Code(err) != codes.ResourceExhausted || !wait(ctx, retryDelay(err)) {
+		switch status.Code(err) {
+		case codes.ResourceExhausted:
+		case codes.Unavailable:
+			failed++
+		default:
+			return err
+		}
+		if failed == unavailable || !wait(ctx, retryDelay(err)) {
 			return err
 		}
 	}

@@ -68,7 +68,7 @@ func TestClusterMasterIsStopped(t *testing.T) {
 // moment another hangs, so that every quorum needs what the first one missed (W2, T1).
 func TestClusterNodeMissesWrites(t *testing.T) {
 	clustersOnly(t)
-	scenario{on: onCluster, duration: 80 * time.Second, pushed: 0.3, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
+	scenario{on: onCluster, duration: 100 * time.Second, pushed: 0.3, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
 		nodes := ours.servers(servers.Cassandra)
 		must(t, nodes[2].Kill())
 		arm(t, loads)
@@ -103,7 +103,7 @@ func TestClusterClockIsOff(t *testing.T) {
 	var err error
 	ours.bent, err = ours.compile("skein.test", "test", "-c", "-vet=off")
 	must(t, err)
-	scenario{on: onCluster, duration: 30 * time.Second, pushed: 0.3, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
+	scenario{on: onCluster, duration: 45 * time.Second, pushed: 0.3, allowed: []string{unavailable}, fail: func(t *testing.T, loads []*load) {
 		arm(t, loads)
 		for _, off := range []time.Duration{5 * time.Second, -5 * time.Second} {
 			for _, l := range loads {

@@ -30,7 +30,7 @@ type stack struct {
 
 var (
 	onServers = stack{"servers", servers.Postgres, servers.Postgres, servers.Redis, 100}
-	onCluster = stack{"cluster", servers.Cassandra, servers.Cassandra, servers.RedisCluster, 30}
+	onCluster = stack{"cluster", servers.Cassandra, servers.Cassandra, servers.RedisCluster, 15}
 	onBoth    = stack{"both", servers.Cassandra, servers.Postgres, servers.RedisCluster, 30}
 )
 
