@@ -23,6 +23,7 @@ type load struct {
 	fleet   *fleet
 	clients []client // of its API servers
 	begun   time.Time
+	planned time.Duration // of the load itself
 	// warm is closed when all is ready for the load, which begins when gate is
 	// closed; ended when all is over.
 	warm, gate, ended chan struct{}
@@ -125,7 +126,7 @@ func (l *load) passed() int64 {
 // chunks.
 func (f *fleet) begin(t *testing.T, duration time.Duration, gate chan struct{}) *load {
 	t.Helper()
-	l := &load{fleet: f, clients: f.clients(t), begun: time.Now(), warm: make(chan struct{}), gate: gate, ended: make(chan struct{})}
+	l := &load{fleet: f, clients: f.clients(t), begun: time.Now(), planned: duration, warm: make(chan struct{}), gate: gate, ended: make(chan struct{})}
 	config := loadgen.DefaultConfig()
 	config.Targets = f.targets()
 	config.Users, config.Follows, config.Celebrities, config.CelebrityShare = 1300, 12_000, 5, 0.9
@@ -166,7 +167,7 @@ func (l *load) result(t *testing.T) *report.Report {
 	t.Helper()
 	select {
 	case <-l.ended:
-	case <-time.After(patience):
+	case <-time.After(l.planned + patience):
 		t.Fatalf("%s: the load does not end", l.fleet.name)
 	}
 	if l.report == nil {
