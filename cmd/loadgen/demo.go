@@ -40,8 +40,9 @@ func (p *program) demoCommand() *cobra.Command {
 With --engines servers it starts PostgreSQL, Kafka and Redis for itself, two API servers
 and two workers over them, and loads both API servers: with 10,000 users, 400,000 follows
 and 300 calls a second, unless told otherwise. With --engines cluster posts are in
-Cassandra and timelines in a Redis Cluster of three masters with replicas. What of these
-engines is not installed is fetched once.`,
+Cassandra and timelines in a Redis Cluster of three masters with replicas, at 80 calls a
+second; with --graph-engine cassandra there are 5,000 users, 100,000 follows and 50. What
+of these engines is not installed is fetched once.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := o.checkGraph(c.Flags()); err != nil {
@@ -78,14 +79,21 @@ func (o *options) chooseEngines(given *pflag.FlagSet, kind, graph string) (backe
 	case graph != "":
 		return on, fmt.Errorf("%w: --graph-engine is %q; postgres or cassandra", loadgen.ErrConfig, graph)
 	}
+	users, follows, rate := 10_000, int64(400_000), 300.0
+	if on.posts == servers.Cassandra { // of whose node two cores are most of the load
+		rate = 80
+	}
+	if on.graph == servers.Cassandra {
+		users, follows, rate = 5_000, 100_000, 50
+	}
 	if !given.Changed("users") {
-		o.Users = 10_000
+		o.Users = users
 	}
 	if !given.Changed("follows") {
-		o.Follows = 400_000
+		o.Follows = follows
 	}
 	if !given.Changed("rate") {
-		o.Rate = 300
+		o.Rate = rate
 	}
 	return on, nil
 }
