@@ -52,7 +52,7 @@ func TestChunksSpreadAndVary(t *testing.T) {
 	posts := []feed.PostID{r.post(author), r.post(author)}
 	f.Wake()
 	const topic = "chunks-large"
-	r.eventually("both posts are cut", func() bool { return len(r.log.records(topic)) == 2*22 })
+	r.eventually("both posts are cut", func() bool { return len(r.log.records(topic)) == 2*24 })
 	partitions := map[int]bool{}
 	order := map[feed.PostID]string{}
 	for _, rec := range r.log.records(topic) {
@@ -60,7 +60,7 @@ func TestChunksSpreadAndVary(t *testing.T) {
 		order[rec.Post] += string(rec.Key[8:])
 	}
 	if len(partitions) < 4 {
-		t.Errorf("22 chunks of a post lie in %d partitions", len(partitions))
+		t.Errorf("24 chunks of a post lie in %d partitions", len(partitions))
 	}
 	if order[posts[0]] == order[posts[1]] {
 		t.Error("the chunks of two posts come in the same order")
