@@ -85,10 +85,11 @@ lint: tools
 	go vet ./...
 	staticcheck ./...
 
-# Many packages wait for servers, so more of them run at once than there are cores. The
-# failures of whole fleets have the machine to themselves.
+# Many packages wait for servers, so more of them run at once than there are cores, the
+# longest first. The failures of whole fleets have the machine to themselves.
+LONG := ./fanout/eventlog/kafka ./deploy/local/servers ./cmd/bench/rows ./cmd/skein ./timeline/redis ./storage/postgres
 fulltest: tools
-	go test -p 4 -count=1 -vet=off -timeout 9m $$(go list ./... | grep -v /servertest)
+	go test -p 4 -count=1 -vet=off -timeout 9m $(LONG) $$(go list ./... | grep -v /servertest)
 	go test -count=1 -vet=off -timeout 9m ./cmd/skein/servertest
 
 passed:
