@@ -41,6 +41,8 @@ type fake struct {
 	keepDeleted, keepUnfollowed bool
 	// busy is how many imports are refused before one is let in.
 	busy atomic.Int64
+	// away is how many then find an engine unavailable.
+	away atomic.Int64
 
 	mu struct {
 		sync.Mutex
@@ -154,6 +156,9 @@ func (f *fake) ListFollowing(_ context.Context, r *feedv1.ListFollowingRequest) 
 func (f *fake) ImportFollows(stream grpc.ClientStreamingServer[feedv1.ImportFollowsRequest, feedv1.ImportFollowsResponse]) error {
 	if f.busy.Add(-1) >= 0 {
 		return status.Error(codes.ResourceExhausted, "too many streams")
+	}
+	if f.away.Add(-1) >= 0 {
+		return status.Error(codes.Unavailable, "cannot import follows now; try again")
 	}
 	for {
 		r, err := stream.Recv()

@@ -205,6 +205,22 @@ func TestExhaustedIsNoFailure(t *testing.T) {
 	}
 }
 
+// An import outlives an engine that is unavailable for a moment, not one that stays so.
+func TestImportIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	f := &fake{}
+	cfg := small(f.serve(t))
+	cfg.Duration = 100 * time.Millisecond
+	f.away.Store(3)
+	if _, err := Run(t.Context(), cfg); err != nil {
+		t.Errorf("unavailable three times: %v", err)
+	}
+	f.away.Store(1 << 40)
+	if rep, err := Run(t.Context(), cfg); rep != nil || status.Code(err) != codes.Unavailable {
+		t.Errorf("unavailable for good: %v", err)
+	}
+}
+
 // F7: lag is what a follower waits, from the acknowledgement on.
 func TestLagIsWhatAFollowerWaits(t *testing.T) {
 	t.Parallel()
