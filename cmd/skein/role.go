@@ -39,8 +39,9 @@ func (c Config) checkRole() error {
 	return nil
 }
 
-// heavy is how many chunks are worked on at once. A worker over servers mostly
-// waits for them.
+// heavy is how many chunks of bulk are worked on at once. A worker over servers mostly
+// waits for them: half of 16, for the large lane, is as many as there are partitions,
+// and nothing else bounds it.
 func (c Config) heavy() int {
 	if c.Engines.InProcess() == "" {
 		return 16
