@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -117,21 +118,34 @@ func (f *fake) CreateUser(_ context.Context, r *feedv1.CreateUserRequest) (*feed
 	return &feedv1.User{Id: r.Id}, nil
 }
 
-func (f *fake) edge(viewer, author int64, follows bool) {
+// edge sets an edge, but not for a call that its client has given up: that would come
+// after what the client did next.
+func (f *fake) edge(ctx context.Context, viewer, author int64, follows bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return status.FromContextError(err).Err()
+	}
 	f.mu.users[viewer], f.mu.users[author] = true, true
 	f.mu.follows[[2]int64{viewer, author}] = follows
+	return nil
 }
 
-func (f *fake) Follow(_ context.Context, r *feedv1.FollowRequest) (*feedv1.FollowResponse, error) {
-	f.edge(r.ViewerId, r.AuthorId, true)
-	return &feedv1.FollowResponse{}, nil
+func (f *fake) Follow(ctx context.Context, r *feedv1.FollowRequest) (*feedv1.FollowResponse, error) {
+	return &feedv1.FollowResponse{}, f.edge(ctx, r.ViewerId, r.AuthorId, true)
 }
 
-func (f *fake) Unfollow(_ context.Context, r *feedv1.UnfollowRequest) (*feedv1.UnfollowResponse, error) {
-	f.edge(r.ViewerId, r.AuthorId, false)
-	return &feedv1.UnfollowResponse{}, nil
+func (f *fake) Unfollow(ctx context.Context, r *feedv1.UnfollowRequest) (*feedv1.UnfollowResponse, error) {
+	return &feedv1.UnfollowResponse{}, f.edge(ctx, r.ViewerId, r.AuthorId, false)
+}
+
+// following returns a copy of the edges that are followed.
+func (f *fake) following() map[[2]int64]bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := maps.Clone(f.mu.follows)
+	maps.DeleteFunc(all, func(_ [2]int64, follows bool) bool { return !follows })
+	return all
 }
 
 // ListFollowing has pages of three, by rising id.
@@ -172,7 +186,9 @@ func (f *fake) ImportFollows(stream grpc.ClientStreamingServer[feedv1.ImportFoll
 			return status.Errorf(codes.InvalidArgument, "%d follows", n)
 		}
 		for _, e := range r.Follows {
-			f.edge(e.ViewerId, e.AuthorId, true)
+			if err := f.edge(stream.Context(), e.ViewerId, e.AuthorId, true); err != nil {
+				return err
+			}
 		}
 	}
 }
