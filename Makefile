@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/.tools:$(PATH)
 VERSION := $(or $(shell git --git-dir=.git describe --tags --always --dirty 2>/dev/null),unknown)
 
 # Packages in which goroutines meet, and whose short tests are fast.
-RACE := ./feed/... ./storage/embedded ./timeline/... ./fanout/... ./loadgen/... ./cmd/skein ./cmd/skein/terminal
+RACE := ./cmd/internal/rpc ./feed/... ./storage/embedded ./timeline/... ./fanout/... ./loadgen/... ./cmd/skein ./cmd/skein/terminal
 
 .PHONY: help build demo bench costs test test-embedded test-cluster check fuzz generate baseline tools clean lint fulltest race passed
 

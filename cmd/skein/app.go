@@ -156,6 +156,7 @@ func (a *App) openAPI(registry prometheus.Registerer) (err error) {
 	if a.rpcListener, err = net.Listen("tcp", a.config.Listen); err != nil {
 		return fmt.Errorf("cannot listen for the API: %w", err)
 	}
+	a.rpcListener = rpc.NewConnections(a.config.MaxConnections, registry, a.log).Listener(a.rpcListener)
 	return nil
 }
 

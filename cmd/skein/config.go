@@ -27,6 +27,8 @@ type Config struct {
 	LagBound time.Duration
 	// MaxInFlight bounds the calls in work at once.
 	MaxInFlight int
+	// MaxConnections bounds the connections to the API.
+	MaxConnections int
 	// Drain is how long a stop may take.
 	Drain        time.Duration
 	NoReflection bool
@@ -37,15 +39,16 @@ type Config struct {
 // DefaultConfig is one process with nothing beside it.
 func DefaultConfig() Config {
 	return Config{
-		Engines:       engines.DefaultConfig(),
-		Role:          string(roleAll),
-		Listen:        "127.0.0.1:7460",
-		MetricsListen: "127.0.0.1:7461",
-		LagBound:      server.DefaultLagBound,
-		MaxInFlight:   1024,
-		Drain:         30 * time.Second,
-		LogLevel:      slog.LevelInfo,
-		LogFormat:     "text",
+		Engines:        engines.DefaultConfig(),
+		Role:           string(roleAll),
+		Listen:         "127.0.0.1:7460",
+		MetricsListen:  "127.0.0.1:7461",
+		LagBound:       server.DefaultLagBound,
+		MaxInFlight:    1024,
+		MaxConnections: 1024,
+		Drain:          30 * time.Second,
+		LogLevel:       slog.LevelInfo,
+		LogFormat:      "text",
 	}
 }
 
@@ -70,6 +73,7 @@ func (c *Config) settings() *pflag.FlagSet {
 	f.StringVar(&c.AddressFile, "address-file", c.AddressFile, "`file` to write, once serving, with the addresses as JSON")
 	f.DurationVar(&c.LagBound, "lag-bound", c.LagBound, fmt.Sprintf("how late a delivery may be before reads ask storage for it; at least %s", server.MinLagBound))
 	f.IntVar(&c.MaxInFlight, "max-in-flight", c.MaxInFlight, "calls in work at once; more are refused with RESOURCE_EXHAUSTED")
+	f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "connections to the API; more are closed at once")
 	f.DurationVar(&c.Drain, "drain", c.Drain, "how long a stop may take to finish what is in work")
 	f.BoolVar(&c.NoReflection, "no-reflection", c.NoReflection, "do not describe the API to clients that ask")
 	f.TextVar(&c.LogLevel, "log-level", c.LogLevel, "least `level` to log: debug, info, warn, error")
@@ -98,6 +102,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("lag-bound is %s; at least %s", c.LagBound, server.MinLagBound)
 	case c.MaxInFlight < 1:
 		return fmt.Errorf("max-in-flight is %d; at least 1", c.MaxInFlight)
+	case c.MaxConnections < 1:
+		return fmt.Errorf("max-connections is %d; at least 1", c.MaxConnections)
 	case c.Drain <= 0:
 		return fmt.Errorf("drain is %s; more than 0", c.Drain)
 	case c.LogFormat != "text" && c.LogFormat != "json":

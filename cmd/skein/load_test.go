@@ -63,7 +63,7 @@ func TestEverySettingEverywhere(t *testing.T) {
 	values := map[string]string{
 		"data-dir": "/d", "posts": "embedded", "graph": "embedded", "log": "embedded", "timelines": "memory",
 		"timeline-bytes": "512MiB", "timeline-idle": "48h0m0s", "listen": ":1", "metrics-listen": "localhost:2",
-		"address-file": "/a", "lag-bound": "4s", "max-in-flight": "7", "drain": "8s", "no-reflection": "true",
+		"address-file": "/a", "lag-bound": "4s", "max-in-flight": "7", "max-connections": "9", "drain": "8s", "no-reflection": "true",
 		"log-level": "warn", "log-format": "json", "config": "", "role": "all", "allow-weak": "true",
 	}
 	var args, environ, file []string

@@ -44,7 +44,8 @@ func listen(api rpc.API, registry prometheus.Registerer, log *slog.Logger) (*end
 	}
 	grpcServer, _ := rpc.New(rpc.Config{MaxInFlight: maxInFlight}, api, registry, log)
 	e := &endpoint{server: grpcServer, served: make(chan error, 1)}
-	go func() { e.served <- grpcServer.Serve(listener) }()
+	bounded := rpc.NewConnections(maxInFlight, registry, log).Listener(listener)
+	go func() { e.served <- grpcServer.Serve(bounded) }()
 	for range connections {
 		conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {

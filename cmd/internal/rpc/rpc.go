@@ -30,6 +30,10 @@ const (
 	readWithin = 10 * time.Second
 	// maxStreams bounds the calls of one connection that are read at once.
 	maxStreams = 250
+	// goneAfter is when a silent client is asked whether it is there, and goneWithin
+	// how long it has to answer, as to say its first word: those that vanished shall
+	// not count as connections.
+	goneAfter, goneWithin = time.Minute, 20 * time.Second
 	// streamWorkers is how many goroutines wait for calls. What they save is the
 	// growth of a new goroutine's stack, 7 % of a read; calls beyond them get a
 	// goroutine each.
@@ -60,8 +64,8 @@ type API interface {
 // New makes the gRPC server with the API, health (NOT_SERVING until resumed)
 // and reflection on it. First the bound of requests that are coming in, whose refusals
 // no metric counts. Interceptors, from the outside in: metrics see the codes that
-// clients see; errors become codes; then the limit, whose refusal is an error like
-// others.
+// clients see; errors become codes; then replies are counted for connections of
+// a Connections; then the limit, whose refusal is an error like others.
 func New(config Config, api API, registry prometheus.Registerer, log *slog.Logger) (*grpc.Server, *health.Server) {
 	metrics := grpcprometheus.NewServerMetrics(grpcprometheus.WithServerHandlingTimeHistogram())
 	registry.MustRegister(metrics)
@@ -69,13 +73,15 @@ func New(config Config, api API, registry prometheus.Registerer, log *slog.Logge
 	unread := newUnread(config.MaxInFlight, cmp.Or(config.ReadWithin, readWithin))
 	rpc := grpc.NewServer(
 		grpc.InTapHandle(unread.tap),
-		grpc.ForceServerCodecV2(server.Codec()),
+		grpc.ForceServerCodecV2(countingCodec{server.Codec()}),
 		// Stop returns when nothing uses the engines any more.
 		grpc.WaitForHandlers(true),
-		grpc.ChainUnaryInterceptor(readUnary, metrics.UnaryServerInterceptor(), server.UnaryErrors(log), inFlight.unary),
+		grpc.ChainUnaryInterceptor(readUnary, metrics.UnaryServerInterceptor(), server.UnaryErrors(log), heldUnary, inFlight.unary),
 		grpc.ChainStreamInterceptor(readStream, metrics.StreamServerInterceptor(), server.StreamErrors(log), inFlight.stream, streams.stream),
 		// Clients behind a load balancer ping to keep their connection.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.ConnectionTimeout(goneWithin),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: goneAfter, Timeout: goneWithin}),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.NumStreamWorkers(streamWorkers),
