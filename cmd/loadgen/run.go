@@ -79,8 +79,9 @@ The server should hold nothing else: what a few users follow is compared with th
 and a server with other follows is refused. Another run with the same graph, or --seed,
 is fine.
 
-It exits with 0 when all was well, 1 when a check was violated or a call failed that
-should not (RESOURCE_EXHAUSTED is counted, and no failure), 2 when called wrongly.`,
+It exits with 0 when all was well, 1 when a check was violated, when a call failed that
+should not (RESOURCE_EXHAUSTED is counted, and no failure) or when it was interrupted,
+2 when called wrongly.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := o.checkGraph(c.Flags()); err != nil {

@@ -123,6 +123,9 @@ func flagError(_ *cobra.Command, err error) error {
 		flag := invalid.GetFlag()
 		return errors.New(misread("--"+flag.Name, flag, invalid.GetValue(), invalid.Unwrap()))
 	}
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() != "" {
+		return fmt.Errorf("%w; before a text or number that begins with a dash goes a --", err)
+	}
 	return err
 }
 
@@ -130,9 +133,11 @@ func (p *program) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "skein",
 		Short:         "Home timelines for any number of people",
+		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate("skein {{.Version}}\n")
 	root.AddGroup(&cobra.Group{ID: serverGroup, Title: "Run a server:"})
 	root.AddCommand(p.serveCommand(), p.migrateCommand(), p.policyCommand(), p.checkCommand(), p.backupCommand(), p.restoreCommand(),
 		p.deadLettersCommand(), p.planCommand(), p.versionCommand())
@@ -145,6 +150,16 @@ func (p *program) command() *cobra.Command {
 			_, _, err := root.Find(topic)
 			return err
 		}
+	}
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Args = func(_ *cobra.Command, shells []string) error {
+			if len(shells) > 0 {
+				return fmt.Errorf("no completion for %q; there is one for bash, fish, powershell and zsh", shells[0])
+			}
+			return nil
+		}
+		completion.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	}
 	return root
 }

@@ -22,6 +22,9 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{[]string{"version"}, exitOK, "skein " + version},
 		{[]string{"completion", "bash"}, exitOK, "__start_skein"},
+		{[]string{"--version"}, exitOK, "skein " + version},
+		{[]string{"completion", "ksh"}, exitUsage, `no completion for "ksh"`},
+		{[]string{"post", "1", "-5"}, exitUsage, "goes a --"},
 		{[]string{"serve", "--help"}, exitOK, "--data-dir"},
 		{[]string{"version", "--json"}, exitOK, `"version": "` + version},
 		{[]string{"__complete", "serve", "--role", ""}, exitOK, "all\napi\nworker\n"},
