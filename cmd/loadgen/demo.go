@@ -43,6 +43,8 @@ and 300 calls a second, unless told otherwise. With --engines cluster posts are 
 Cassandra and timelines in a Redis Cluster of three masters with replicas, at 80 calls a
 second; with --graph-engine cassandra there are 5,000 users, 100,000 follows and 50. What
 of these engines is not installed is fetched once.`,
+		Example: `  loadgen demo
+  loadgen demo --engines servers`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := o.checkGraph(c.Flags()); err != nil {

@@ -26,6 +26,8 @@ func (p *program) graphCommand() *cobra.Command {
 degrees by percentile, the largest users, and the exponent of the tails by maximum
 likelihood (Clauset, Shalizi, Newman 2009). With --out, write it as an edge list
 "follower author", which --graph of every command reads.`,
+		Example: `  loadgen graph --users 1000000 --follows 50000000 --out graph.txt.gz
+  loadgen graph --graph graph.txt.gz`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := o.checkGraph(c.Flags()); err != nil {

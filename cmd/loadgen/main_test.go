@@ -162,3 +162,16 @@ func demoArgs(skein, out string, more ...string) []string {
 		"--duration", "3s", "--lag-bound", "2s", "--rate", "500",
 	}, more...)
 }
+
+// Every command says what it does and shows how it is called.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	root := (&program{}).command()
+	for _, c := range append(root.Commands(), root) {
+		if c.Name() == "help" || c.Name() == "completion" {
+			continue // cobra's own
+		}
+		if !strings.Contains(c.Example, c.CommandPath()) || c.Short == "" {
+			t.Errorf("%s: its help has no example that calls it, or no short line", c.CommandPath())
+		}
+	}
+}

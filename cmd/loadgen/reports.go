@@ -26,6 +26,8 @@ func (p *program) reportCommand() *cobra.Command {
 		Short: "Print a report again, and with --out make its page again",
 		Long: `Print the table of a report again. REPORT is a report.json, or the folder that
 holds it. Nothing is written unless --out names a file for the page.`,
+		Example: `  loadgen report out/demo
+  loadgen report out/demo/report.json --out again.html`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			r, err := openReport(args[0])
@@ -51,6 +53,8 @@ func (p *program) compareCommand() *cobra.Command {
 files report.json, or the folders that hold them. Reports of different workloads,
 graphs or loads are compared with a warning. Nothing is written unless --out names
 a file for the comparison as a page, which has the charts of both.`,
+		Example: `  loadgen compare out/push out/pull
+  loadgen compare out/push out/pull --out both.html`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			a, err := openReport(args[0])

@@ -82,6 +82,8 @@ is fine.
 It exits with 0 when all was well, 1 when a check was violated, when a call failed that
 should not (RESOURCE_EXHAUSTED is counted, and no failure) or when it was interrupted,
 2 when called wrongly.`,
+		Example: `  loadgen --rate 500 --duration 30s --out out/spike
+  loadgen --graph graph.txt.gz --target 127.0.0.1:7460 --target 127.0.0.1:7470`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := o.checkGraph(c.Flags()); err != nil {

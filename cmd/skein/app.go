@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 
 	"skein/cmd/internal/engines"
@@ -44,7 +43,7 @@ type App struct {
 	fanout  *fanout.Fanout
 	api     *server.Server // nil in a worker
 
-	rpc         *grpc.Server // nil in a worker
+	rpc         *rpc.Server // nil in a worker
 	health      *health.Server
 	metrics     *http.Server // nil when switched off
 	rpcListener net.Listener // nil in a worker
@@ -152,11 +151,12 @@ func (a *App) openAPI(registry prometheus.Registerer) (err error) {
 	if err != nil {
 		return fmt.Errorf("cannot prepare the API: %w", err)
 	}
-	a.rpc, a.health = rpc.New(rpc.Config{MaxInFlight: a.config.MaxInFlight, NoReflection: a.config.NoReflection}, a.api, registry, a.log)
+	a.rpc, a.health = rpc.New(rpc.Config{
+		MaxInFlight: a.config.MaxInFlight, MaxConnections: a.config.MaxConnections, NoReflection: a.config.NoReflection,
+	}, a.api, registry, a.log)
 	if a.rpcListener, err = net.Listen("tcp", a.config.Listen); err != nil {
 		return fmt.Errorf("cannot listen for the API: %w", err)
 	}
-	a.rpcListener = rpc.NewConnections(a.config.MaxConnections, registry, a.log).Listener(a.rpcListener)
 	return nil
 }
 

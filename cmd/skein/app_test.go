@@ -146,6 +146,20 @@ func TestDrainEnds(t *testing.T) {
 	}
 }
 
+// One connection too many is closed, and the person at it hears why it may be.
+func TestConnectionLimit(t *testing.T) {
+	app := run(t, func(c *Config) { c.MaxConnections = 1 })
+	target := app.Addresses().GRPC
+	first := dial(t, target)
+	if _, err := healthv1.NewHealthClient(first).Check(withDeadline(t), &healthv1.HealthCheckRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	code, stderr := command(t, "user", "1", "--target", target).exit(t)
+	if code != exitError || !strings.Contains(stderr, "--max-connections") {
+		t.Errorf("a second connection: exit %d, %q", code, stderr)
+	}
+}
+
 func TestLimit(t *testing.T) {
 	app := run(t, func(c *Config) { c.MaxInFlight = 1 })
 	connection := dial(t, app.Addresses().GRPC)

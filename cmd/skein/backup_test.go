@@ -140,7 +140,6 @@ func TestBackupUnderLoad(t *testing.T) {
 		ask(t, exitOK, "backup", backup, "--data-dir", dir)
 	}
 	stop()
-	var killed sync.Once
 	dead := make(chan struct{})
 	stop = c.load(t, dialAll(t, server), func() bool {
 		select {
@@ -150,7 +149,8 @@ func TestBackupUnderLoad(t *testing.T) {
 			return false
 		}
 	})
-	killed.Do(func() { close(dead); server.signal(t, syscall.SIGKILL) })
+	close(dead)
+	server.signal(t, syscall.SIGKILL)
 	server.exit(t)
 	stop()
 	ask(t, exitOK, "check", "--data-dir", dir)

@@ -12,11 +12,10 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 
 	"skein/cmd/internal/engines"
 	"skein/cmd/internal/progress"
+	"skein/cmd/skein/terminal"
 	"skein/fanout"
 )
 
@@ -58,7 +57,7 @@ func (r *checkResult) amount() string {
 	if r.all() == 1 {
 		return "one thing is"
 	}
-	return grouped(r.all()) + " things are"
+	return terminal.Grouped(r.all()) + " things are"
 }
 
 // check looks at a data directory that nobody changes meanwhile.
@@ -113,7 +112,7 @@ func (r *checkResult) write(w io.Writer) error {
 	}
 	for _, kind := range kinds {
 		if more := r.Counts[kind] - shownOfAKind; more > 0 {
-			if _, err := fmt.Fprintf(w, "wrong    %s: %s more\n", kind, grouped(more)); err != nil {
+			if _, err := fmt.Fprintf(w, "wrong    %s: %s more\n", kind, terminal.Grouped(more)); err != nil {
 				return err
 			}
 		}
@@ -129,18 +128,10 @@ func writeContents(w io.Writer, c engines.Contents) error {
 		return ""
 	}
 	_, err := fmt.Fprintf(w, "Storage  %s, %s in the outbox, %s, %s, %s, %s%s\nLog      %s in %s%s\n",
-		count(c.Posts, "post", "posts"), count(c.Outbox, "event", "events"), count(c.Users, "user", "users"), count(c.Follows, "follow", "follows"),
-		count(c.Tiers, "tier history", "tier histories"), count(c.RequestKeys, "request key", "request keys"), unless(c.StorageIncomplete),
-		count(c.Records, "record", "records"), count(c.Topics, "topic", "topics"), unless(c.LogIncomplete))
+		terminal.Count(c.Posts, "post", "posts"), terminal.Count(c.Outbox, "event", "events"), terminal.Count(c.Users, "user", "users"), terminal.Count(c.Follows, "follow", "follows"),
+		terminal.Count(c.Tiers, "tier history", "tier histories"), terminal.Count(c.RequestKeys, "request key", "request keys"), unless(c.StorageIncomplete),
+		terminal.Count(c.Records, "record", "records"), terminal.Count(c.Topics, "topic", "topics"), unless(c.LogIncomplete))
 	return err
-}
-
-// count writes a number of things: 1 post, 2 posts.
-func count(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return grouped(n) + " " + many
 }
 
 // err is what a check ends with if something is wrong.
@@ -226,9 +217,4 @@ func untilInterrupted(cmd *cobra.Command) (context.Context, context.CancelFunc) 
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
-}
-
-// grouped writes a number with a comma between thousands.
-func grouped(n int64) string {
-	return message.NewPrinter(language.English).Sprintf("%d", n)
 }

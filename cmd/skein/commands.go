@@ -23,7 +23,7 @@ func wants(arguments int) cobra.PositionalArgs {
 		if arguments == 0 {
 			usage = "no arguments"
 		}
-		return fmt.Errorf("%q wants %s, not %s", c.CommandPath(), usage, count(int64(len(given)), "argument", "arguments"))
+		return fmt.Errorf("%q wants %s, not %s", c.CommandPath(), usage, terminal.Count(int64(len(given)), "argument", "arguments"))
 	}
 }
 

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"skein/cmd/internal/engines"
+	"skein/cmd/skein/terminal"
 	"skein/fanout"
 	"skein/storage"
 )
@@ -171,7 +171,7 @@ func writeReplayed(w io.Writer, outcomes []deadLetter) error {
 			what = "there is no post to deliver any more"
 		}
 		if !l.Replayed {
-			what = "failed again: " + oneLine(l.Failed)
+			what = "failed again: " + terminal.OneLine(l.Failed)
 		}
 		if _, err := fmt.Fprintf(w, "offset %d: %s\n", l.Offset, what); err != nil {
 			return err
@@ -195,13 +195,13 @@ func (l deadLetters) write(w io.Writer) error {
 	fmt.Fprintln(table, "OFFSET\tTIME\tPOST\tAUTHOR\tLANE\tREASON")
 	for _, letter := range l.Letters {
 		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", letter.Offset, letter.Time.Local().Format("2006-01-02 15:04:05 -0700"),
-			orNone(letter.Post), orNone(letter.Author), letter.Lane, oneLine(letter.Reason))
+			orNone(letter.Post), orNone(letter.Author), letter.Lane, terminal.OneLine(letter.Reason))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	if more := l.All - len(l.Letters); more > 0 {
-		fmt.Fprintf(&b, "%s more; see --limit\n", grouped(int64(more)))
+		fmt.Fprintf(&b, "%s more; see --limit\n", terminal.Grouped(int64(more)))
 	}
 	_, err := w.Write(b.Bytes())
 	return err
@@ -212,14 +212,4 @@ func orNone(id int64) string {
 		return "-"
 	}
 	return strconv.FormatInt(id, 10)
-}
-
-// oneLine is a text as one line without anything that moves a terminal's cursor.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !strconv.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text)
 }

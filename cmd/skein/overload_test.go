@@ -128,7 +128,8 @@ func TestOverload(t *testing.T) {
 
 // Who is refused is told at once, and who is admitted beside many refused ones is
 // answered as soon: neither takes many times what a call takes at a server with nothing
-// to do.
+// to do. Many is 30, as the storm takes processors too: what this holds is that nobody
+// is queued, which would take thousands.
 func TestOverloadKeepsLatency(t *testing.T) {
 	const calls, storms, times = 50, 4, 30
 	idle := dialAll(t, &process{addresses: startApp(t, asItIs, intact).Addresses()})

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"skein/cmd/internal/capacity"
+	"skein/cmd/skein/terminal"
 	"skein/loadgen/graph"
 )
 
@@ -102,7 +103,7 @@ guess: measure before you buy.`,
 
 func (a planned) write(w io.Writer) error {
 	fmt.Fprintf(w, "At the peak: %s posts, %s deliveries and %s reads a second.\n\n",
-		grouped(int64(a.Rates.Posts)), grouped(int64(a.Rates.Deliveries)), grouped(int64(a.Rates.Reads)))
+		terminal.Grouped(int64(a.Rates.Posts)), terminal.Grouped(int64(a.Rates.Deliveries)), terminal.Grouped(int64(a.Rates.Reads)))
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "ENGINE\tCORES\tMEMORY\tDISK\tNETWORK\tMACHINES\t")
 	for _, e := range a.Engines {

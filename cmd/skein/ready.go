@@ -12,6 +12,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"skein/cmd/internal/engines"
+	"skein/cmd/skein/terminal"
 )
 
 // readyTime is how long the engines may take to answer.
@@ -42,7 +43,7 @@ func (r readyHandler) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 			fmt.Fprintf(&lines, "%s: ok\n", answer.Engine)
 			continue
 		}
-		fmt.Fprintf(&lines, "%s: %s\n", answer.Engine, oneLine(answer.Err.Error()))
+		fmt.Fprintf(&lines, "%s: %s\n", answer.Engine, terminal.OneLine(answer.Err.Error()))
 		if answer.Storage || !r.role.serves() {
 			ready = false
 		}

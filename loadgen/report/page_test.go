@@ -138,7 +138,6 @@ func TestChartsHaveGaps(t *testing.T) {
 	}
 }
 
-// A report may come from anywhere: what it names is text.
 // The looks at the servers go on while pages are checked. What is shown ends with the
 // load, or with the backlog that it left.
 func TestChartsEndWithTheLoad(t *testing.T) {
@@ -160,6 +159,7 @@ func TestChartsEndWithTheLoad(t *testing.T) {
 	}
 }
 
+// A report may come from anywhere: what it names is text.
 func TestPageEscapes(t *testing.T) {
 	const hostile = `</style><script>alert("1")</script>`
 	r := sampleWithSeries()

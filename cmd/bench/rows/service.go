@@ -31,7 +31,7 @@ const (
 // endpoint is a gRPC server on loopback, with skein's interceptors, and
 // connections to it.
 type endpoint struct {
-	server *grpc.Server
+	server *rpc.Server
 	served chan error
 	conns  []*grpc.ClientConn
 }
@@ -42,10 +42,9 @@ func listen(api rpc.API, registry prometheus.Registerer, log *slog.Logger) (*end
 	if err != nil {
 		return nil, err
 	}
-	grpcServer, _ := rpc.New(rpc.Config{MaxInFlight: maxInFlight}, api, registry, log)
+	grpcServer, _ := rpc.New(rpc.Config{MaxInFlight: maxInFlight, MaxConnections: 2 * connections}, api, registry, log)
 	e := &endpoint{server: grpcServer, served: make(chan error, 1)}
-	bounded := rpc.NewConnections(maxInFlight, registry, log).Listener(listener)
-	go func() { e.served <- grpcServer.Serve(bounded) }()
+	go func() { e.served <- grpcServer.Serve(listener) }()
 	for range connections {
 		conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {

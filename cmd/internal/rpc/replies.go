@@ -2,73 +2,90 @@ package rpc
 
 import (
 	"context"
+	"runtime"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
-
-	"skein/feed"
 )
 
-// A call is over for gRPC when its reply has been handed to the transport, which keeps
-// it until the client takes it. So the limit of calls in work bounds no replies: one
-// connection could leave 250 of 4 MiB. heldUnary counts them when they are made, and
-// the codec when their buffer comes back.
-
-// reply is one that is counted. It is the pool of its own buffer.
-type reply struct {
-	proto.Message
-	size       int
-	connection *connection
+// encoded is a reply on its way to the client, and the pool of its own buffer, so that
+// the transport says when it has let go of it.
+type encoded struct {
+	buffer  *[]byte
+	held    *held
+	cleanup runtime.Cleanup
 }
 
-// Get is not used.
-func (r *reply) Get(n int) *[]byte { return mem.DefaultBufferPool().Get(n) }
-
-// Put is called when the reply has been sent, or never will be.
-func (r *reply) Put(buffer *[]byte) {
-	r.connection.release(int64(r.size))
-	mem.DefaultBufferPool().Put(buffer)
-}
-
-// heldUnary counts the reply for its connection. Replies below a kibibyte are not
-// counted: there are few enough streams for them.
-func heldUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+// untakenUnary counts the reply for its connection until the client has taken it. What
+// is too small for a pool is not counted; there are few enough streams.
+func untakenUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	client, _ := peer.FromContext(ctx)
+	from, ok := client.Addr.(peerAddr)
+	if !ok {
+		return handler(ctx, request)
+	}
+	c := from.connection
+	if _, err := c.of.hold(c, 0); err != nil {
+		return nil, err
+	}
 	answer, err := handler(ctx, request)
 	m, ok := answer.(proto.Message)
 	if err != nil || !ok {
 		return answer, err
 	}
-	client, _ := peer.FromContext(ctx)
-	from, ok := client.Addr.(peerAddr)
-	if !ok {
-		return answer, nil
-	}
 	size := proto.Size(m)
-	switch {
-	case mem.IsBelowBufferPoolingThreshold(size):
+	if mem.IsBelowBufferPoolingThreshold(size) {
 		return answer, nil
-	case !from.connection.hold(int64(size)):
-		return nil, feed.Exhausted(RetryAfter, "too many replies wait for clients that do not read them; read yours, and try again")
 	}
-	return &reply{m, size, from.connection}, nil
-}
-
-// countingCodec encodes counted replies.
-type countingCodec struct{ encoding.CodecV2 }
-
-func (c countingCodec) Marshal(v any) (mem.BufferSlice, error) {
-	r, ok := v.(*reply)
-	if !ok {
-		return c.CodecV2.Marshal(v)
-	}
-	buffer := r.Get(r.size)
-	// The size was computed when the reply was counted, and nobody has it since.
-	if _, err := (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend((*buffer)[:0], r.Message); err != nil {
-		r.Put(buffer)
+	e := &encoded{}
+	e.buffer = e.Get(size) // of that length, so that what is appended to none of it fits
+	if e.held, err = c.of.hold(c, cap(*e.buffer)); err != nil {
+		e.put()
 		return nil, err
 	}
-	return mem.BufferSlice{mem.NewBuffer(buffer, r)}, nil
+	// A transport whose stream ends at the wrong moment drops a buffer without a word.
+	e.cleanup = runtime.AddCleanup(e, (*held).release, e.held)
+	if _, err := (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend((*e.buffer)[:0], m); err != nil {
+		e.Put(e.buffer)
+		return nil, err
+	}
+	return e, nil
+}
+
+// pooled is the largest reply whose buffer comes from the pool: the next size of it
+// is thirty times as large.
+const pooled = 32 << 10
+
+// Get returns a buffer of n bytes.
+func (e *encoded) Get(n int) *[]byte {
+	if n > pooled {
+		return new(make([]byte, n))
+	}
+	return mem.DefaultBufferPool().Get(n)
+}
+
+// Put is called when the reply has been sent, or never will be.
+func (e *encoded) Put(*[]byte) {
+	e.cleanup.Stop()
+	e.held.release()
+	e.put()
+}
+
+func (e *encoded) put() {
+	if cap(*e.buffer) <= pooled {
+		mem.DefaultBufferPool().Put(e.buffer)
+	}
+}
+
+// encodedCodec sends encoded replies as they are.
+type encodedCodec struct{ encoding.CodecV2 }
+
+func (c encodedCodec) Marshal(v any) (mem.BufferSlice, error) {
+	if e, ok := v.(*encoded); ok {
+		return mem.BufferSlice{mem.NewBuffer(e.buffer, e)}, nil
+	}
+	return c.CodecV2.Marshal(v)
 }

@@ -111,7 +111,7 @@ func (o *options) unreachable(ctx context.Context) *Failure {
 	case refused == nil && o.line.broken.Load() && silent:
 		return &Failure{
 			What:   fmt.Sprintf("the connection to %s broke before the server said anything; nothing was sent", o.target),
-			Advice: []string{"See whether the server still runs, and try again."},
+			Advice: []string{"See whether the server still runs, or has as many connections as it takes (--max-connections), and try again."},
 		}
 	}
 	f := &Failure{

@@ -153,7 +153,7 @@ func (i *importing) stopped(ctx context.Context, err error, g *graph.Graph, ackn
 		f.What = err.Error()
 	}
 	f.Advice = append(f.Advice, fmt.Sprintf("%s of %s are imported. To go on:",
-		grouped(acknowledged), count(g.Follows(), "follow")), "  "+i.again(g, acknowledged))
+		Grouped(acknowledged), Count(g.Follows(), "follow", "follows")), "  "+i.again(g, acknowledged))
 	return f
 }
 

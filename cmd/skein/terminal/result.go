@@ -41,14 +41,14 @@ func (r *importResult) writeRead(w io.Writer) error {
 		shift = "; the file has a node 0, so each id is its node plus 1"
 	}
 	if r.SkippedLines > 0 {
-		first = "\n         the first: " + oneLine(r.FirstSkipped)
+		first = "\n         the first: " + OneLine(r.FirstSkipped)
 	}
 	_, err := fmt.Fprintf(w, `File     %s: %s
 Users    %s%s
 Follows  %s
 Dropped  %s, %s, %s%s
-`, r.File, count(r.Lines, "line"), grouped(int64(r.Users)), shift, grouped(r.Follows),
-		count(r.SelfFollows, "self-follow"), count(r.Duplicates, "duplicate"), count(r.SkippedLines, "bad line"), first)
+`, r.File, Count(r.Lines, "line", "lines"), Grouped(int64(r.Users)), shift, Grouped(r.Follows),
+		Count(r.SelfFollows, "self-follow", "self-follows"), Count(r.Duplicates, "duplicate", "duplicates"), Count(r.SkippedLines, "bad line", "bad lines"), first)
 	return err
 }
 
@@ -56,9 +56,9 @@ Dropped  %s, %s, %s%s
 func (r *importResult) writeSent(w io.Writer) error {
 	resumed := ""
 	if r.ResumedFrom > 0 {
-		resumed = fmt.Sprintf(", after %s of before", grouped(r.ResumedFrom))
+		resumed = fmt.Sprintf(", after %s of before", Grouped(r.ResumedFrom))
 	}
 	_, err := fmt.Fprintf(w, "Sent     %s%s; %s new, and %s made\n",
-		count(r.Sent, "follow"), resumed, grouped(r.Added), count(r.UsersCreated, "user"))
+		Count(r.Sent, "follow", "follows"), resumed, Grouped(r.Added), Count(r.UsersCreated, "user", "users"))
 	return err
 }

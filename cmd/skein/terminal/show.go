@@ -8,11 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"unicode"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -71,7 +68,7 @@ func writePosts(w io.Writer, posts []*feedv1.Post, how []feedv1.Source) error {
 			source = sourceOf(how[i]).name
 		}
 		columns(source, strconv.FormatInt(p.GetId(), 10), strconv.FormatInt(p.GetAuthorId(), 10),
-			clock(p.GetCreateTime()), oneLine(p.GetText()))
+			clock(p.GetCreateTime()), OneLine(p.GetText()))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -82,31 +79,4 @@ func writePosts(w io.Writer, posts []*feedv1.Post, how []feedv1.Source) error {
 
 func clock(t *timestamppb.Timestamp) string {
 	return t.AsTime().Local().Format("2006-01-02 15:04:05 -0700")
-}
-
-// oneLine is a text as one line that cannot harm a terminal: what moves the
-// cursor, changes colors or turns the direction of writing is not shown.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n', r == '\r', r == '\t', r == '\u2028', r == '\u2029':
-			return ' '
-		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r):
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
-}
-
-// grouped writes a number with a comma between thousands.
-func grouped(n int64) string {
-	return message.NewPrinter(language.English).Sprintf("%d", n)
-}
-
-// count writes a number of things: 1 follow, 2 follows.
-func count(n int64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return grouped(n) + " " + thing + "s"
 }

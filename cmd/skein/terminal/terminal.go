@@ -78,7 +78,7 @@ func (o *options) arguments(optional int, wanted ...argument) cobra.PositionalAr
 	return func(c *cobra.Command, given []string) error {
 		if len(given) > len(wanted) || len(given) < len(wanted)-optional {
 			_, usage, _ := strings.Cut(c.Use, " ")
-			return fmt.Errorf("%q wants %s, not %s", c.CommandPath(), usage, count(int64(len(given)), "argument"))
+			return fmt.Errorf("%q wants %s, not %s", c.CommandPath(), usage, Count(int64(len(given)), "argument", "arguments"))
 		}
 		for i, text := range given {
 			if err := wanted[i].into(text); err != nil {

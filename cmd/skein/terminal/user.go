@@ -79,7 +79,7 @@ func writeUserJSON(w io.Writer, user *feedv1.User, timeline *feedv1.GetUserTimel
 
 func writeUser(w io.Writer, u *feedv1.User) error {
 	_, err := fmt.Fprintf(w, "user %d, since %s: %s, follows %s\n",
-		u.GetId(), clock(u.GetCreateTime()), count(u.GetFollowerCount(), "follower"), grouped(u.GetFollowingCount()))
+		u.GetId(), clock(u.GetCreateTime()), Count(u.GetFollowerCount(), "follower", "followers"), Grouped(u.GetFollowingCount()))
 	return err
 }
 
