@@ -4,7 +4,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"skein/feed"
+	feedv1 "skein/proto/feed/v1"
 )
 
 // Trap "a delete that a cache remembers": a page has loaded a post; before it keeps
@@ -44,5 +48,22 @@ func TestCopiesLiveASecond(t *testing.T) {
 	r.wantHome(1, deleted, post)
 	must(r, r.posts.DeletePost(r.Context(), 2, feed.PostID(deleted)))
 	r.clock.Add(time.Second)
+	r.wantHome(1, post)
+}
+
+// T4: a call that deleted a post died, or has not come to its end, before it was
+// announced. Whoever is then told that the post is gone reads no copy of it.
+func TestADeleteOfWhatIsGoneIsAnnounced(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.users(2)
+	r.follow(1, 2)
+	r.wantHome(1)
+	post, deleted := r.pushed(2), r.pushed(2)
+	r.wantHome(1, deleted, post)
+	must(r, r.store.DeletePost(r.Context(), 2, feed.PostID(deleted)))
+	_, err := r.DeletePost(r.Context(), &feedv1.DeletePostRequest{AuthorId: 2, Id: deleted})
+	if status.Code(err) != codes.NotFound {
+		t.Fatalf("a second delete: %v", err)
+	}
 	r.wantHome(1, post)
 }

@@ -59,18 +59,22 @@ func (s *Server) create(ctx context.Context, draft storage.Draft) (feed.Post, er
 	return feed.Post{}, feed.Unavailable("write the post", feed.ErrLate)
 }
 
+// DeletePost commits the delete and then announces it. A post that is gone already is
+// announced as well: the call that deleted it may not have come that far, and may have
+// died before.
 func (s *postService) DeletePost(ctx context.Context, r *feedv1.DeletePostRequest) (*emptypb.Empty, error) {
 	if err := validateDeletePost(r); err != nil {
 		return nil, err
 	}
 	id := feed.PostID(r.GetId())
-	if err := s.posts.DeletePost(ctx, feed.UserID(r.GetAuthorId()), id); err != nil {
+	err := s.posts.DeletePost(ctx, feed.UserID(r.GetAuthorId()), id)
+	if err != nil && feed.CodeOf(err) != feed.CodeNotFound {
 		return nil, err
 	}
 	if err := s.announce(ctx, timeline.Act{Deleted: id}); err != nil {
 		return nil, err
 	}
-	return &emptypb.Empty{}, nil
+	return &emptypb.Empty{}, err
 }
 
 func (s *postService) BatchGetPosts(ctx context.Context, r *feedv1.BatchGetPostsRequest) (*feedv1.BatchGetPostsResponse, error) {
