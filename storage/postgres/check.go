@@ -55,7 +55,7 @@ func (s *Store) CheckDurability(ctx context.Context) error {
 	}
 	switch {
 	case standbys == "":
-		s.opts.Logger.Info("PostgreSQL has no synchronous standby: acknowledged posts are safe on one server, and a failover may lose the last of them")
+		s.opts.Logger.Warn("PostgreSQL has no synchronous standby: acknowledged posts are safe on one server, and a failover may lose the last of them")
 	case commit == "local":
 		s.opts.Logger.Warn("PostgreSQL has synchronous standbys and does not wait for them (synchronous_commit=local): a failover may lose acknowledged posts", "standbys", standbys)
 	default:

@@ -48,7 +48,7 @@ const proofs = 5
 
 var (
 	errOtherServer = errors.New("the server was restarted, or another one is master now")
-	errNoReplica   = errors.New("no replica has acknowledged the deliveries; the server may have been deposed")
+	errNoReplica   = errors.New("no replica has acknowledged the deliveries, so the server may have been deposed; bring its replica back, or restart the workers if that is gone for good")
 	errNoMaster    = errors.New("the server serves no slots any more; it may have been deposed")
 	errLost        = errors.New("a server was found to have lost deliveries meanwhile")
 )

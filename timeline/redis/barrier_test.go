@@ -49,6 +49,21 @@ func TestBarrierAndReplica(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the replica has caught up", func() bool { return s.Barrier(ctx, s.Mark()) == nil })
+
+	// One that is gone for good is not told from one that was promoted: the error says
+	// what to do, and who has never seen it goes on without it.
+	if err := copies.ReplicaOf(ctx, "NO", "ONE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the replica has left", func() bool {
+		err := s.Barrier(ctx, s.Mark())
+		return err != nil && strings.Contains(err.Error(), "restart the workers")
+	})
+	restarted := open(t, server.URL(), redis.Options{Cap: 100, Prefix: "b"})
+	deliver(t, restarted, 201, 1)
+	if err := restarted.Barrier(ctx, restarted.Mark()); err != nil {
+		t.Errorf("a worker that was restarted: %v", err)
+	}
 }
 
 // A master that was deposed refuses, and so does one whose replica was promoted.
