@@ -21,7 +21,9 @@ type planned struct {
 	Load    capacity.Load    `json:"load"`
 	Rates   capacity.Rates   `json:"peak_rates"`
 	Machine capacity.Machine `json:"machine"`
-	Engines []capacity.Need  `json:"engines"`
+	// Utilization is capacity.Costs.Utilization.
+	Utilization float64         `json:"utilization"`
+	Engines     []capacity.Need `json:"engines"`
 }
 
 func (p *program) planCommand() *cobra.Command {
@@ -66,11 +68,12 @@ guess: measure before you buy.`,
 			if err := load.Validate(); err != nil {
 				return usageError{err}
 			}
-			if !(machine.Cores > 0 && machine.Memory > 0 && machine.Disk > 0) {
-				return usageError{errors.New("a machine has cores, memory and disk, more than 0 of each")}
+			if !(machine.Cores >= 1 && machine.Memory > 0 && machine.Disk > 0) {
+				return usageError{errors.New("a machine has at least one core, and some memory and disk")}
 			}
 			bytes := capacity.Machine{Cores: machine.Cores, Memory: machine.Memory * 1e9, Disk: machine.Disk * 1e9}
-			answer := planned{load, load.Rates(), bytes, capacity.Plan(load, plan(measured), bytes)}
+			c := plan(measured)
+			answer := planned{load, load.Rates(), bytes, c.Utilization, capacity.Plan(load, c, bytes)}
 			for _, e := range answer.Engines {
 				if math.IsNaN(e.Cores + e.Memory + e.Disk) {
 					return fmt.Errorf("what %s costs has not been measured: run make costs in the repository, and build", e.Engine)
@@ -108,7 +111,7 @@ func (a planned) write(w io.Writer) error {
 	fmt.Fprintln(table, "ENGINE\tCORES\tMEMORY\tDISK\tNETWORK\tMACHINES\t")
 	for _, e := range a.Engines {
 		machines := fmt.Sprint(e.Machines)
-		if e.TooLarge {
+		if e.TooLarge != "" {
 			machines = "-"
 		}
 		fmt.Fprintf(table, "%s\t%.1f\t%s\t%s\t%.1f MB/s\t%s\t\n", e.Engine, e.Cores, gigabytes(e.Memory), gigabytes(e.Disk), e.Network/1e6, machines)
@@ -121,12 +124,12 @@ func (a planned) write(w io.Writer) error {
 		if e.Parts != "" {
 			fmt.Fprintf(w, "%s: %s.\n", e.Engine, e.Parts)
 		}
-		if e.TooLarge {
-			fmt.Fprintf(w, "This %s is larger than a machine, and it does not spread over several: give it a larger one, or let Cassandra have what it holds.\n", e.Engine)
+		if e.TooLarge != "" {
+			fmt.Fprintf(w, "This %s %s.\n", e.Engine, e.TooLarge)
 		}
 	}
-	_, err := fmt.Fprintf(w, "\nA machine has %.0f cores, %.0f GB of memory, %.0f GB of disk; replicas are counted. Memory and disk that grow with the load are told, not what each process takes anyway.\n",
-		a.Machine.Cores, a.Machine.Memory/1e9, a.Machine.Disk/1e9)
+	_, err := fmt.Fprintf(w, "\nA machine has %.0f cores, %.0f GB of memory, %.0f GB of disk, and at most %.0f %% of each is in use: CORES has the rest in it, MEMORY and DISK have not. Replicas are counted, what each process takes anyway is not.\n",
+		a.Machine.Cores, a.Machine.Memory/1e9, a.Machine.Disk/1e9, 100*a.Utilization)
 	return err
 }
 

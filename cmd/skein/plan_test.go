@@ -74,10 +74,13 @@ func TestPlan(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &p); err != nil || p.Load.Users != 4 || p.Load.Follows != 1 || len(p.Engines) < 4 {
 		t.Errorf("%s (%v)", stdout, err)
 	}
-	if stdout, _ := ask(t, exitOK, "plan", "--users", "1000000000"); !strings.Contains(stdout, "This postgres is larger than a machine") {
-		t.Errorf("of a billion users: %s", stdout)
+	stdout, _ = ask(t, exitOK, "plan", "--users", "100000000")
+	for _, engine := range []string{"postgres", "redis"} {
+		if !strings.Contains(stdout, "\nThis "+engine+" does not spread over machines, and one is too small") {
+			t.Errorf("of %s with a hundred million users: %s", engine, stdout)
+		}
 	}
-	for _, wrong := range [][]string{{"--engines", "abacus"}, {"--active", "2"}, {"--posts", "NaN"}, {"--machine-disk", "0"}, {"--graph", edges, "--users", "3"}} {
+	for _, wrong := range [][]string{{"--engines", "abacus"}, {"--active", "2"}, {"--posts", "NaN"}, {"--machine-disk", "0"}, {"--machine-cores", "0.9"}, {"--graph", edges, "--users", "3"}} {
 		if _, stderr := ask(t, exitUsage, append([]string{"plan"}, wrong...)...); !strings.Contains(stderr, "skein plan --help") {
 			t.Errorf("%v: %s", wrong, stderr)
 		}

@@ -3,10 +3,7 @@
 // shown line by line in docs/capacity.md; it measures nothing and knows no machine.
 package capacity
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // Load is who does what. Rates are means over a day.
 type Load struct {
@@ -91,42 +88,48 @@ type Machine struct {
 	Disk   float64 `json:"disk"`
 }
 
-// Need is what one engine takes. Cores are at the peak, Memory and Disk in bytes, all
-// with all replicas, Network in bytes a second at the peak, in and out, without
-// replication. Machines are as many as the scarcest of cores, memory and disk asks for,
-// and one for each replica at least.
+// Need is what one engine takes. Cores are at the peak, as many as leave each as free as
+// Costs.Utilization says; Memory and Disk are what is used, in bytes; all are with all
+// replicas. Network is in bytes a second at the peak, in and out, without replication.
 type Need struct {
-	Engine   string  `json:"engine"`
-	Cores    float64 `json:"cores"`
-	Memory   float64 `json:"memory"`
-	Disk     float64 `json:"disk"`
-	Network  float64 `json:"network"`
-	Machines int64   `json:"machines"`
+	Engine  string  `json:"engine"`
+	Cores   float64 `json:"cores"`
+	Memory  float64 `json:"memory"`
+	Disk    float64 `json:"disk"`
+	Network float64 `json:"network"`
+	// Machines are as many as the scarcest of cores, memory and disk asks for; 0 if
+	// TooLarge.
+	Machines int64 `json:"machines"`
+	// Masters is how many a cluster has whose servers run on one core; else 0.
+	Masters int64 `json:"masters,omitempty"`
 	// Parts tells in words how the engine is divided; "" if there is nothing to say.
 	Parts string `json:"parts,omitempty"`
-	// TooLarge says that the engine does not spread over machines, and takes more
-	// than one for a copy.
-	TooLarge bool `json:"too_large"`
+	// TooLarge says, after the engine's name, why no number of such machines does, and
+	// what would; "" if some number does.
+	TooLarge string `json:"too_large,omitempty"`
 }
 
-// Plan returns what a load takes on a kind of machine, in the order of Costs.
+// Plan returns what a load takes on a kind of machine with at least one core, in the
+// order of Costs.
 func Plan(l Load, c Costs, m Machine) []Need {
 	r := l.Rates()
 	users, live := float64(l.Users), float64(l.Users)*l.Active
 	posts := users * l.Posts * l.Days
 	var needs []Need
 	for _, e := range c.Engines {
+		writes, reads := (r.Posts*e.Post+r.Deliveries*e.Delivery)/1e6, r.Reads*e.Read/1e6
+		memory := live * e.TimelineBytes
+		disk := posts*(e.PostBytes+e.PostCopies*l.PostBytes) + users*l.Follows*e.FollowBytes +
+			users*l.Posts*e.EventDays*(e.EventBytes+e.EventCopies*l.PostBytes)
 		n := Need{
 			Engine: e.Name,
-			Cores:  ((r.Posts*e.Post+r.Deliveries*e.Delivery)*e.Replicas + r.Reads*e.Read*e.ReadFrom) / 1e6 / c.Utilization,
-			Memory: live * e.TimelineBytes * e.Replicas,
-			Disk: (posts*(e.PostBytes+e.PostCopies*l.PostBytes) + users*l.Follows*e.FollowBytes +
-				users*l.Posts*e.EventDays*(e.EventBytes+e.EventCopies*l.PostBytes)) * e.Replicas,
+			Cores:  (writes*e.Replicas + reads*e.ReadFrom) / c.Utilization,
+			Memory: memory * e.Replicas,
+			Disk:   disk * e.Replicas,
 			Network: r.Posts*(e.PostWire+l.PostBytes*e.WirePosts) + r.Deliveries*e.DeliveryWire +
 				r.Reads*(e.ReadWire+e.ReadPosts*l.PostBytes),
 		}
-		n.Machines = int64(math.Ceil(max(e.Replicas, n.Cores/m.Cores, n.Memory/m.Memory, n.Disk/m.Disk)))
-		n.TooLarge = e.OneMachine && float64(n.Machines) > e.Replicas
+		n.place(e, Machine{(writes + reads) / c.Utilization, memory / c.Utilization, disk / c.Utilization}, m)
 		if e.Parts != nil {
 			n.Parts = e.Parts(l, n)
 		}

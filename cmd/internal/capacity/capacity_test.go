@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -36,12 +37,16 @@ func TestPlan(t *testing.T) {
 	near(t, "memory", n.Memory, 432_000*1000*3)
 	near(t, "disk", n.Disk, 3*(8_640_000*150+86_400_000*10+864_000*2*20))
 	near(t, "network", n.Network, 20*(10+100)+900+200*107)
-	if n.Machines != 3 || n.TooLarge {
-		t.Errorf("%d machines, too large %v; three copies of 432 MB are one each", n.Machines, n.TooLarge)
+	if n.Machines != 3 || n.TooLarge != "" {
+		t.Errorf("%d machines, %q; three copies of 432 MB are one each", n.Machines, n.TooLarge)
 	}
-	m.Memory = 1e8
-	if n := Plan(l, c, m)[0]; n.Machines != 13 || !n.TooLarge {
-		t.Errorf("%d machines, too large %v; 1.3 GB are 13 of 100 MB", n.Machines, n.TooLarge)
+	m.Memory = 8e8
+	if n := Plan(l, c, m)[0]; n.Machines != 0 || !strings.Contains(n.TooLarge, "0.9 GB of memory") {
+		t.Errorf("%d machines, %q; 432 MB are more than half of 800 MB", n.Machines, n.TooLarge)
+	}
+	c.Engines[0].OneMachine = false
+	if n := Plan(l, c, m)[0]; n.Machines != 4 || n.TooLarge != "" {
+		t.Errorf("%d machines, %q; 1,296 MB are four halves of 800 MB", n.Machines, n.TooLarge)
 	}
 	l.Audience = 300
 	near(t, "deliveries", l.Rates().Deliveries, 2700)
@@ -80,6 +85,18 @@ func TestMeasured(t *testing.T) {
 	for _, e := range Servers(LastMeasured()).Engines {
 		if !(e.Post > 0 && e.Delivery > 0) {
 			t.Errorf("something of %s is missing: %+v", e.Name, e)
+		}
+	}
+}
+
+// The partitions are as many whatever the load, so a plan says when they are too few.
+func TestPlan_Partitions(t *testing.T) {
+	l := Load{Users: 1e6, Active: 1, Pushed: 1, Posts: day / 1e6, Peak: 1} // a post a second
+	m := Measured{Costs: []Cost{{Row: deliveriesRow, Unit: Delivery, Of: map[string]float64{"kafka": 15_000, "redis": 24_000}}}}
+	for follows, behind := range map[float64]bool{100: false, 110: true} { // 3.9 and 4.3 of 8 busy
+		l.Follows = follows
+		if parts := kafka(Engine{}, m, deliveriesRow).Parts(l, Need{}); strings.Contains(parts, "fall behind") != behind {
+			t.Errorf("%v deliveries a second: %s", follows, parts)
 		}
 	}
 }

@@ -60,3 +60,17 @@ func (m Measured) of(row, unit, engine string) float64 {
 	}
 	return math.NaN()
 }
+
+// all is what a unit took in a row of all engines together; NaN if that was not measured.
+func (m Measured) all(row, unit string) float64 {
+	for _, c := range m.Costs {
+		if c.Row == row && c.Unit == unit {
+			sum := 0.0
+			for _, cost := range c.Of {
+				sum += cost
+			}
+			return sum
+		}
+	}
+	return math.NaN()
+}
