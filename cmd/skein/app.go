@@ -152,7 +152,7 @@ func (a *App) openAPI(registry prometheus.Registerer) (err error) {
 		return fmt.Errorf("cannot prepare the API: %w", err)
 	}
 	a.rpc, a.health = rpc.New(rpc.Config{
-		MaxInFlight: a.config.MaxInFlight, MaxConnections: a.config.MaxConnections, NoReflection: a.config.NoReflection,
+		MaxInFlight: a.config.MaxInFlight, MaxConnections: a.maxConnections(), NoReflection: a.config.NoReflection,
 	}, a.api, registry, a.log)
 	if a.rpcListener, err = net.Listen("tcp", a.config.Listen); err != nil {
 		return fmt.Errorf("cannot listen for the API: %w", err)

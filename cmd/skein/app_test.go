@@ -160,6 +160,15 @@ func TestConnectionLimit(t *testing.T) {
 	}
 }
 
+// Connections leave files for the engines.
+func TestConnectionsLeaveFiles(t *testing.T) {
+	for files, want := range map[uint64]int{1 << 20: 1000, engineFiles + 1000: 1000, engineFiles + 999: 1000, 1024: 341, 64: 21, 2: 1} {
+		if got := connectionsWithin(files, 1000); got != want {
+			t.Errorf("%d files: %d connections, want %d", files, got, want)
+		}
+	}
+}
+
 func TestLimit(t *testing.T) {
 	app := run(t, func(c *Config) { c.MaxInFlight = 1 })
 	connection := dial(t, app.Addresses().GRPC)

@@ -180,19 +180,23 @@ func TestBusyServer(t *testing.T) {
 
 	const refusals = `{grpc_code="ResourceExhausted",grpc_method="ImportFollows",grpc_service="feed.v1.GraphService",grpc_type="client_stream"}`
 	before := scrape(t, metrics, "grpc_server_handled_total", refusals)
-	done := make(chan int, 1)
+	type outcome struct {
+		code   int
+		stderr string
+	}
+	done := make(chan outcome, 1)
 	go func() {
-		code, _, _ := typed(target, "", "import", "testdata/edges.txt", "--skip-bad")
-		done <- code
+		code, _, stderr := typed(target, "", "import", "testdata/edges.txt", "--skip-bad")
+		done <- outcome{code, stderr}
 	}()
 	eventually(t, "a refusal", func() bool { return scrape(t, metrics, "grpc_server_handled_total", refusals) > before })
 	if _, err := stream.CloseAndRecv(); err != nil {
 		t.Fatal(err)
 	}
 	select {
-	case code := <-done:
-		if code != exitOK {
-			t.Errorf("import at a server that was busy for a while: exit %d", code)
+	case o := <-done:
+		if o.code != exitOK || strings.Count(o.stderr, "the server is busy") != 1 {
+			t.Errorf("import at a server that was busy for a while: exit %d, %s", o.code, o.stderr)
 		}
 	case <-withDeadline(t).Done():
 		t.Fatal("the import did not come back")

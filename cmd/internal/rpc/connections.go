@@ -52,8 +52,8 @@ func (l listener) Accept() (net.Conn, error) {
 			return l.of.untaken.connect(raw, func() { l.of.open.Add(-1) }), nil
 		}
 		l.of.open.Add(-1)
-		_ = raw.Close() // there is nothing to lose
 		l.of.refused.Add(1)
+		_ = raw.Close() // there is nothing to lose
 		now, said := time.Now().UnixNano(), l.of.saidFull.Load()
 		if now-said > int64(sayFullEvery) && l.of.saidFull.CompareAndSwap(said, now) {
 			l.of.log.Warn("too many connections; more are closed at once (raise --max-connections, or add API servers)", "connections", l.of.most)

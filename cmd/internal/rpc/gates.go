@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -23,12 +24,16 @@ const streamShare = 16
 
 // gates are what calls pass: those of the API one, health and reflection another, so
 // that whoever asks whether the server is well hears of it while the API is full.
-type gates struct{ api, others gate }
+type gates struct {
+	api, others gate
+	silence     time.Duration // how long a stream waits for its client's next message
+}
 
 func newGates(config Config) *gates {
 	within := config.ReadWithin
 	return &gates{
-		api: gate{newIncoming(config.MaxInFlight, within), newLimit(config.MaxInFlight), newLimit(max(1, config.MaxInFlight/streamShare))},
+		silence: cmp.Or(config.silence, silence),
+		api:     gate{newIncoming(config.MaxInFlight, within), newLimit(config.MaxInFlight), newLimit(max(1, config.MaxInFlight/streamShare))},
 		// Each connection may watch the health.
 		others: gate{newIncoming(config.MaxConnections, within), newLimit(config.MaxConnections), newLimit(config.MaxConnections)},
 	}
@@ -93,5 +98,26 @@ func (g *gates) stream(service any, stream grpc.ServerStream, info *grpc.StreamS
 		}
 		defer slots.leave()
 	}
-	return handler(service, stream)
+	return handler(service, talking{stream, g.silence})
+}
+
+// talking is a stream that fails with feed.CodeExhausted if its client is silent for
+// that long: it holds a place of few.
+type talking struct {
+	grpc.ServerStream
+	silence time.Duration
+}
+
+// RecvMsg leaves what waits for the message to the end of the call, which is near.
+func (t talking) RecvMsg(m any) error {
+	received := make(chan error, 1)
+	go func() { received <- t.ServerStream.RecvMsg(m) }()
+	timer := time.NewTimer(t.silence)
+	defer timer.Stop()
+	select {
+	case err := <-received:
+		return err
+	case <-timer.C:
+		return feed.Exhausted(RetryAfter, "nothing came for %s; try again, without a pause", t.silence)
+	}
 }

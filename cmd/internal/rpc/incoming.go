@@ -2,10 +2,12 @@ package rpc
 
 import (
 	"context"
+	"net"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
 
 	"skein/feed"
 )
@@ -15,8 +17,9 @@ import (
 // of calls in work would bound no bytes: whoever sends half of each request could have
 // as many as there are streams. With it they take maxMessage times its slots.
 //
-// Who sends a request slowly, or never to its end, keeps nobody out for long: when all
-// places are taken, those are freed whose request is not there within that time.
+// Who sends requests slowly, or never to their end, keeps nobody out for long: when all
+// places are taken, those are freed whose request is not there within that time, and
+// then the client with the most gives up its oldest for one that has clearly fewer.
 type incoming struct {
 	most   int
 	within time.Duration
@@ -28,7 +31,7 @@ type incoming struct {
 
 func newIncoming(most int, within time.Duration) *incoming {
 	in := &incoming{most: most, within: within}
-	in.mu.calls = make(map[*coming]struct{}, most)
+	in.mu.calls = map[*coming]struct{}{}
 	return in
 }
 
@@ -37,6 +40,7 @@ type coming struct {
 	context.Context
 	cancel context.CancelFunc
 	began  time.Time
+	client net.Addr // one for each connection; nil if unknown
 	of     *incoming
 }
 
@@ -54,6 +58,9 @@ func (c *coming) Value(key any) any {
 // feed.CodeExhausted.
 func (in *incoming) enter(ctx context.Context) (context.Context, error) {
 	c := &coming{began: time.Now(), of: in}
+	if client, ok := peer.FromContext(ctx); ok {
+		c.client = client.Addr
+	}
 	c.Context, c.cancel = context.WithCancel(ctx)
 	if in.add(c) {
 		return c, nil
@@ -74,10 +81,33 @@ func (in *incoming) add(c *coming) bool {
 		}
 	}
 	if len(in.mu.calls) >= in.most {
-		return false
+		oldest := in.oldestOfMost(c.client)
+		if oldest == nil {
+			return false
+		}
+		oldest.cancel()
+		delete(in.mu.calls, oldest)
 	}
 	in.mu.calls[c] = struct{}{}
 	return true
+}
+
+// oldestOfMost returns the oldest call of the client that has the most, if that is at
+// least two more than this client has. The caller holds mu.
+func (in *incoming) oldestOfMost(client net.Addr) (oldest *coming) {
+	calls := map[net.Addr]int{}
+	for c := range in.mu.calls {
+		calls[c.client]++
+	}
+	for c := range in.mu.calls {
+		if calls[c.client] < calls[client]+2 {
+			continue
+		}
+		if oldest == nil || calls[c.client] > calls[oldest.client] || calls[c.client] == calls[oldest.client] && c.began.Before(oldest.began) {
+			oldest = c
+		}
+	}
+	return oldest
 }
 
 // arrived says that a call's request has been read, or that its handler reads it, as

@@ -10,29 +10,35 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// nothing is an API of one method, which does nothing.
-type nothing struct{}
+// aRequest is a request of that size, on the wire.
+func aRequest(size int) []byte {
+	request := make([]byte, 5+size)
+	binary.BigEndian.PutUint32(request[1:], uint32(size))
+	return request
+}
 
-const nothingMethod = "/feed.v1.PostService/CreatePost"
-
-func (nothing) Register(r grpc.ServiceRegistrar) {
-	do := func(_ any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
-		request := &emptypb.Empty{}
-		if err := decode(request); err != nil {
-			return nil, err
-		}
-		return interceptor(ctx, request, &grpc.UnaryServerInfo{FullMethod: nothingMethod},
-			func(context.Context, any) (any, error) { return request, nil })
+// oneConnection returns a client that has a connection, and makes all its calls on that
+// if they are no more than its streams.
+func oneConnection(t *testing.T, address string) *http.Client {
+	t.Helper()
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: &protocols}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := &http.Client{Transport: transport}
+	answer, err := client.Post("http://"+address+nothingMethod, "application/grpc", bytes.NewReader(aRequest(0)))
+	if err != nil {
+		t.Fatal(err)
 	}
-	r.RegisterService(&grpc.ServiceDesc{
-		ServiceName: "feed.v1.PostService", HandlerType: (*any)(nil),
-		Methods: []grpc.MethodDesc{{MethodName: "CreatePost", Handler: do}},
-	}, nothing{})
+	defer answer.Body.Close()
+	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+		t.Fatal(err)
+	}
+	return client
 }
 
 // half sends a request but for its last byte, and returns its status.
@@ -56,29 +62,24 @@ func half(ctx context.Context, client *http.Client, url string, request []byte) 
 // taken at once, and keep the others out for a while only; the health of the server,
 // that is asked beside, included.
 func TestHalfSentRequests(t *testing.T) {
-	t.Run("API", func(t *testing.T) { halfSent(t, nothingMethod, 8, Config{MaxInFlight: 8, MaxConnections: 100}) })
+	t.Run("API", func(t *testing.T) { halfSent(t, nothingMethod, Config{MaxInFlight: 8, MaxConnections: 100}) })
 	t.Run("health", func(t *testing.T) {
-		halfSent(t, healthv1.Health_Check_FullMethodName, 100, Config{MaxInFlight: 8, MaxConnections: 100})
+		halfSent(t, healthv1.Health_Check_FullMethodName, Config{MaxInFlight: 100, MaxConnections: 8})
 	})
 }
 
-func halfSent(t *testing.T, method string, taken int, config Config) {
-	const sent = 800
+func halfSent(t *testing.T, method string, config Config) {
+	const taken, sent = 8, 200 // fewer than a connection has streams
 	config.ReadWithin = 2 * time.Second
 	_, address := serve(t, config, nothing{})
-	var protocols http.Protocols
-	protocols.SetUnencryptedHTTP2(true)
-	transport := &http.Transport{Protocols: &protocols, MaxConnsPerHost: 8}
-	defer transport.CloseIdleConnections()
+	client, request := oneConnection(t, address), aRequest(maxMessage)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 
 	before := heap()
-	request := make([]byte, 5+maxMessage)
-	binary.BigEndian.PutUint32(request[1:], maxMessage)
 	answers := make(chan string, sent)
 	for range sent {
-		go func() { answers <- half(ctx, &http.Client{Transport: transport}, "http://"+address+method, request) }()
+		go func() { answers <- half(ctx, client, "http://"+address+method, request) }()
 	}
 	for range sent - taken {
 		if answer := <-answers; answer != "8" {
@@ -110,6 +111,34 @@ func halfSent(t *testing.T, method string, taken int, config Config) {
 	}
 	cancel()
 	for range taken - 1 {
+		<-answers
+	}
+}
+
+// A client that never ends its requests, and has all places, keeps out only itself.
+func TestHalfSentRequestsOfOneClient(t *testing.T) {
+	const taken, sent = 8, 20
+	_, address := serve(t, Config{MaxInFlight: taken, MaxConnections: 100, ReadWithin: time.Hour}, nothing{})
+	client, request := oneConnection(t, address), aRequest(100)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	answers := make(chan string, sent)
+	for range sent {
+		go func() { answers <- half(ctx, client, "http://"+address+nothingMethod, request) }()
+	}
+	for range sent - taken {
+		if answer := <-answers; answer != "8" {
+			t.Errorf("one too many of the same client ends with %q, want RESOURCE_EXHAUSTED", answer)
+		}
+	}
+	others := connect(t, address)
+	for range 10 * taken {
+		if err := others.Invoke(ctx, nothingMethod, &emptypb.Empty{}, &emptypb.Empty{}); err != nil {
+			t.Fatalf("another client: %v", err)
+		}
+	}
+	cancel()
+	for range taken {
 		<-answers
 	}
 }

@@ -22,6 +22,42 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// nothing is an API of a method that does nothing, and of a stream that sends back what
+// it gets.
+type nothing struct{}
+
+const (
+	nothingMethod = "/feed.v1.PostService/CreatePost"
+	echoMethod    = "/feed.v1.PostService/Echo"
+)
+
+func (nothing) Register(r grpc.ServiceRegistrar) {
+	do := func(_ any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+		request := &emptypb.Empty{}
+		if err := decode(request); err != nil {
+			return nil, err
+		}
+		return interceptor(ctx, request, &grpc.UnaryServerInfo{FullMethod: nothingMethod},
+			func(context.Context, any) (any, error) { return request, nil })
+	}
+	echo := func(_ any, stream grpc.ServerStream) error {
+		for {
+			message := &emptypb.Empty{}
+			if err := stream.RecvMsg(message); err != nil {
+				return err
+			}
+			if err := stream.SendMsg(message); err != nil {
+				return err
+			}
+		}
+	}
+	r.RegisterService(&grpc.ServiceDesc{
+		ServiceName: "feed.v1.PostService", HandlerType: (*any)(nil),
+		Methods: []grpc.MethodDesc{{MethodName: "CreatePost", Handler: do}},
+		Streams: []grpc.StreamDesc{{StreamName: "Echo", Handler: echo, ClientStreams: true, ServerStreams: true}},
+	}, nothing{})
+}
+
 // pages is an API whose only reply has that many bytes.
 type pages int
 

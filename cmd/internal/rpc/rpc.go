@@ -33,6 +33,8 @@ const (
 	// readWithin is how long a request may take to come in, and a reply to be taken,
 	// while others are kept out.
 	readWithin = 10 * time.Second
+	// silence is how long a stream waits for the next message of its client.
+	silence = time.Minute
 	// untakenBytes and untakenEach bound the replies that wait for their clients, of
 	// all connections and of one: far more than wait for clients that read.
 	untakenBytes, untakenEach = 512 << 20, 32 << 20
@@ -65,7 +67,9 @@ type Config struct {
 	// NoReflection leaves clients that ask what the API is without an answer.
 	NoReflection bool
 
-	untakenBytes, untakenEach int // see untaken; 0 for the constants
+	// For the constants of these names, if 0.
+	untakenBytes, untakenEach int
+	silence                   time.Duration
 }
 
 // API is what is served: a *server.Server as a rule.

@@ -82,7 +82,7 @@ func (s *sender) send(ctx context.Context, from int64) error {
 func (s *sender) call(parent context.Context, c *cursor, follows int64) (*feedv1.ImportFollowsResponse, error) {
 	ctx, cancel := context.WithTimeout(parent, s.timeout)
 	defer cancel()
-	for {
+	for said := false; ; {
 		attempt := *c
 		answer, err := s.attempt(ctx, &attempt, follows)
 		if err == nil {
@@ -91,7 +91,14 @@ func (s *sender) call(parent context.Context, c *cursor, follows int64) (*feedv1
 		}
 		refused := status.Convert(err)
 		delay, _ := retryDelay(refused)
-		if refused.Code() != codes.ResourceExhausted || delay <= 0 || !wait(ctx, delay) {
+		if refused.Code() != codes.ResourceExhausted || delay <= 0 {
+			return nil, s.failure(err)
+		}
+		if !said {
+			s.shown.Note("the server is busy (%s); asking again for up to %s", refused.Message(), s.timeout)
+			said = true
+		}
+		if !wait(ctx, delay) {
 			return nil, s.failure(err)
 		}
 	}
