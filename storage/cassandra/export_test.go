@@ -28,6 +28,7 @@ func Session(url string) (*gocql.Session, error) {
 const (
 	StepEvent     = stepEvent
 	StepPost      = stepPost
+	StepUnlisted  = stepUnlisted
 	StepFollower  = stepFollower
 	StepUnedged   = stepUnedged
 	StepAnnounced = stepAnnounced

@@ -142,23 +142,30 @@ func (s *Store) DeletePost(ctx context.Context, author feed.UserID, id feed.Post
 		return translate(doing, err)
 	}
 	// Whoever was first may have died: who comes later deletes as well.
-	stamp := stampOf(id) + 1
-	err = forEach(ctx, 3, func(ctx context.Context, i int) error {
-		switch i {
-		case 0:
-			return s.write(ctx, deletePost, stamp, int64(id))
-		case 1:
-			return s.write(ctx, deleteOfAuthor, stamp, int64(author), bucketOfAuthor(id), int64(id))
-		}
-		return s.removeEvents(ctx, []feed.PostID{id})
-	})
-	if err != nil {
+	if err := s.removePost(ctx, author, id); err != nil {
 		return translate(doing, err)
 	}
 	if !first {
 		return feed.NotFound("there is no post %d", id)
 	}
 	return nil
+}
+
+// removePost removes all that is written of a post. The row by its id goes last, alone:
+// a delete begins with it, so while it is there, one that was cut off can be done again.
+func (s *Store) removePost(ctx context.Context, author feed.UserID, id feed.PostID) error {
+	stamp := stampOf(id) + 1
+	err := forEach(ctx, 2, func(ctx context.Context, i int) error {
+		if i == 0 {
+			return s.write(ctx, deleteOfAuthor, stamp, int64(author), bucketOfAuthor(id), int64(id))
+		}
+		return s.removeEvents(ctx, []feed.PostID{id})
+	})
+	if err != nil {
+		return err
+	}
+	s.after(stepUnlisted)
+	return s.write(ctx, deletePost, stamp, int64(id))
 }
 
 // GetPosts implements storage.Posts: one statement for each id, to the node that has it.

@@ -132,6 +132,25 @@ func TestT4_ADeleteThatDiedIsFinished(t *testing.T) {
 	}
 }
 
+// T4: a delete that was cut off between its writes is finished by the next, and the post
+// is nowhere; neither by its id nor on its author's page, which are in two rows.
+func TestT4_ADeleteThatWasCutOffIsFinished(t *testing.T) {
+	t.Parallel()
+	s := open(t, emptied(t).url)
+	post := create(t, s, 1)
+	if err := s.DeletePost(stopAt(s, cassandra.StepUnlisted), 1, post.ID); feed.CodeOf(err) != feed.CodeUnavailable {
+		t.Fatalf("the delete that was stopped: %v", err)
+	}
+	if err := s.DeletePost(bg, 1, post.ID); feed.CodeOf(err) != feed.CodeNotFound {
+		t.Errorf("the second delete: %v, want feed.CodeNotFound", err)
+	}
+	page, err := s.PostsOf(bg, 1, feed.MaxPostID, 10)
+	must(t, err)
+	if found := visible(t, s, post.ID); len(found) > 0 || len(page) > 0 || len(newest(t, s, 1)) > 0 || oldest(t, s) != feed.MaxPostID {
+		t.Errorf("there are still posts %v, %v, %v, event %d", found, page, newest(t, s, 1), oldest(t, s))
+	}
+}
+
 // An event that is met when there is no room to remember it is known again all the
 // same, once those before it are old.
 func TestW1_EventsThatOthersCompletedAreForgotten(t *testing.T) {
