@@ -47,8 +47,8 @@
 //     bucket it is completed (that may have happened), in a dropped one it is not seen.
 //   - A retry with the key of a call that died: it waits for the first call's event to be
 //     completed, and after metTime does so itself, as a relay may have a long way to it;
-//     if there is none and its id is older than settled, by Cassandra's clock, it is
-//     decided that nothing comes of that id, and the key gets the retry's.
+//     if its id is older than settled, by Cassandra's clock, and a look after that finds
+//     none, it is decided that nothing comes of that id, and the key gets the retry's.
 //   - A call does not know whether it got the key: it asks once more, and if the key
 //     stands for its own id goes on. Else every retry would wait for that id.
 //   - A delete beside a relay that has read the event: the relay's write is below the

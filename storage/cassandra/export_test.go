@@ -28,6 +28,7 @@ func Session(url string) (*gocql.Session, error) {
 const (
 	StepEvent     = stepEvent
 	StepPost      = stepPost
+	StepLooked    = stepLooked
 	StepUnlisted  = stepUnlisted
 	StepFollower  = stepFollower
 	StepUnedged   = stepUnedged
@@ -47,8 +48,12 @@ func (s *Store) OnStep(f func(Step)) { s.onStep = f }
 // SetWideFrom makes authors wide with fewer followers.
 func (s *Store) SetWideFrom(n int64) { s.wideFrom = n }
 
-// WritePost writes a post as the relay does, again.
-var WritePost = (*Store).writePost
+// WriteEvent writes a post's event, and WritePost the post, as its creator does, or a
+// relay again.
+var (
+	WriteEvent = (*Store).writeEvent
+	WritePost  = (*Store).writePost
+)
 
 // Settle decides about an event as the relay does.
 var Settle = (*Store).settle

@@ -113,17 +113,24 @@ func old(id feed.PostID, now time.Time) bool { return now.After(id.Time().Add(se
 // fate returns whether the post of an id in a key came to be. It waits while that is
 // open, and completes an event that waits for metTime, as a relay does. False is final:
 // nothing will come of that id.
+//
+// What comes of an old one is decided only after a look that began when Cassandra's clock
+// had called it old: an event written before that look is seen by it, and one written
+// later finds itself late by its creator's own question, and asks what was decided. The
+// look before would not do: this process may have slept since, while the post was made.
 func (s *Store) fate(ctx context.Context, id feed.PostID) (made bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fatePatience)
 	defer cancel()
 	again := time.NewTicker(fateEvery)
 	defer again.Stop()
 	var met time.Time
+	isOld := false // Cassandra's clock said so, before this look
 	for {
 		made, waiting, err := s.look(ctx, id)
 		if made || err != nil {
 			return made, err
 		}
+		s.after(stepLooked)
 		switch {
 		case waiting && met.IsZero():
 			met = time.Now()
@@ -132,16 +139,18 @@ func (s *Store) fate(ctx context.Context, id feed.PostID) (made bool, err error)
 			if made, err := s.completeOne(ctx, id, func(feed.PostID) bool { return true }); made || err != nil {
 				return made, err
 			}
-		}
-		if !waiting && old(id, s.Now()) {
-			// It can only come late, and then asks what was decided: if it is Cassandra's
-			// clock that says so, for a young one does not ask.
+		case !waiting && isOld:
+			// If it is decided that the post comes to be, its event was met meanwhile.
+			if complete, err := s.settle(ctx, id, false); err != nil || !complete {
+				return false, err
+			}
+		case !waiting && old(id, s.Now()):
 			now, err := s.askClock(ctx)
 			if err != nil {
 				return false, err
 			}
-			if old(id, now) {
-				return s.settle(ctx, id, false)
+			if isOld = old(id, now); isOld {
+				continue
 			}
 		}
 		select {

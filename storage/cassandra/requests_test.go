@@ -37,6 +37,43 @@ func TestW3_AnAbandonedKey(t *testing.T) {
 	}
 }
 
+// W3, W1: a retry sleeps after it looked, and wakes when the id in the key is old. What is
+// made of that id meanwhile is what the retry returns, and it makes no other: a post, after
+// its first look; an event that a relay decides to complete, after its last.
+func TestW3_MadeAfterTheLook(t *testing.T) {
+	t.Parallel()
+	keyspace := emptied(t)
+	s, other := open(t, keyspace.url), open(t, keyspace.url)
+	for last, made := range []func(feed.Post){
+		func(post feed.Post) { must(t, cassandra.WritePost(other, bg, post)) },
+		func(post feed.Post) {
+			must(t, cassandra.WriteEvent(other, bg, post))
+			if complete, err := cassandra.Settle(other, bg, post.ID, true); err != nil || !complete {
+				t.Errorf("decided %v, %v", complete, err)
+			}
+		},
+	} {
+		author := feed.UserID(last + 1)
+		first := draft(feed.IDAt(time.Now().Add(-time.Minute)), author, "key")
+		reserve(t, keyspace, first)
+		looks := 0
+		s.OnStep(func(at cassandra.Step) {
+			if at != cassandra.StepLooked {
+				return
+			}
+			if looks++; looks == last+1 {
+				made(first.Post)
+			}
+		})
+		if post, err := s.CreatePost(bg, draft(takeID(t, s), author, "key")); err != nil || post.ID != first.Post.ID {
+			t.Errorf("the retry gets %v, %v; want the first call's id %d", post.ID, err, first.Post.ID)
+		}
+		if refs := newest(t, s, author); len(refs) != 1 || refs[0].Post != first.Post.ID {
+			t.Errorf("author %d has %v, want post %d alone", author, refs, first.Post.ID)
+		}
+	}
+}
+
 // W3: a process whose clock was set ahead does not take a young id for abandoned: its
 // post may still come to be.
 func TestW3_AYoungKeyIsNotAbandoned(t *testing.T) {

@@ -47,6 +47,7 @@ type step int
 const (
 	stepEvent     step = iota // the event is written, the post is not
 	stepPost                  // the post is written, not acknowledged
+	stepLooked                // a call looked what became of its key's post, which is not there
 	stepUnlisted              // a deleted post is off its author's page, its own row is still there
 	stepFollower              // the follower is written, the edge is not
 	stepUnedged               // the edge has ended, the follower is still there
