@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strings"
 
@@ -25,16 +24,20 @@ func translate(doing string, err error) error {
 	if _, ok := errors.AsType[*feed.Error](err); ok {
 		return err
 	}
-	var failure gocql.RequestError
-	if errors.As(err, &failure) && ours(failure.Code()) {
+	if refused(err) {
 		return &feed.Error{Code: feed.CodeInternal, Message: "cannot " + doing, Err: err}
 	}
 	return feed.Unavailable(doing, err)
 }
 
-// ours reports whether an error is about the statement, and not about the cluster.
-func ours(code int) bool {
-	switch code {
+// refused reports whether an error is the server's and about the statement, and not about
+// the cluster: nothing comes of it.
+func refused(err error) bool {
+	var failure gocql.RequestError
+	if !errors.As(err, &failure) {
+		return false
+	}
+	switch failure.Code() {
 	case gocql.ErrCodeProtocol, gocql.ErrCodeSyntax, gocql.ErrCodeInvalid, gocql.ErrCodeConfig, gocql.ErrCodeUnauthorized:
 		return true
 	}
@@ -47,7 +50,7 @@ func explainOpen(ctx context.Context, s settings, err error) error {
 	if !errors.Is(err, gocql.ErrNoConnectionsStarted) {
 		return explain(s, err)
 	}
-	session, plain := connect(s, "", slog.New(slog.DiscardHandler))
+	session, plain := connect(s, "", callTimeout)
 	if plain != nil {
 		return explain(s, plain)
 	}

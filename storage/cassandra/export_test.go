@@ -19,9 +19,7 @@ func Session(url string) (*gocql.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster := where.cluster(where.keyspace, slog.New(slog.DiscardHandler))
-	cluster.Timeout = schemaTimeout
-	return cluster.CreateSession()
+	return connect(where, where.keyspace, schemaTimeout)
 }
 
 // The places where tests stop a call.
@@ -35,6 +33,7 @@ const (
 	StepAnnounced = stepAnnounced
 	StepEmpty     = stepEmpty
 	StepLocked    = stepLocked
+	StepApplying  = stepApplying
 	StepApplied   = stepApplied
 	StepPartition = stepPartition
 )
@@ -60,6 +59,14 @@ var Settle = (*Store).settle
 
 // MigrateTo migrates to an earlier version, and tells how far it got.
 var MigrateTo = migrateTo
+
+// Lock takes the lock of migrations.
+func Lock(ctx context.Context, session *gocql.Session, owner int64) error {
+	return (&migration{session: session, owner: owner}).lock(ctx)
+}
+
+// CallTimeout is how long a statement may take that does not change the schema.
+const CallTimeout = callTimeout
 
 // PlaceOf is the partition of an event, StampOf its stamp.
 var (

@@ -62,7 +62,7 @@ func migrateTo(ctx context.Context, url string, version int, onStep func(step)) 
 	// Migrations take turns also with those of another data centre.
 	global := where
 	global.consistency, global.serial = gocql.Quorum, gocql.Serial
-	session, err := connect(global, where.keyspace, slog.New(slog.DiscardHandler))
+	session, err := connect(global, where.keyspace, schemaTimeout)
 	if err != nil {
 		return explain(where, err)
 	}
@@ -78,17 +78,17 @@ func migrateTo(ctx context.Context, url string, version int, onStep func(step)) 
 	return compareSchema(found, newestVersion())
 }
 
-// connect opens a session. The driver looks at no context meanwhile, but bounds each of
-// its steps.
-func connect(where settings, keyspace string, logger *slog.Logger) (*gocql.Session, error) {
-	return where.cluster(keyspace, logger).CreateSession()
+// connect opens a session whose statements may take as long as timeout. The driver looks
+// at no context meanwhile, but bounds each of its steps.
+func connect(where settings, keyspace string, timeout time.Duration) (*gocql.Session, error) {
+	cluster := where.cluster(keyspace, slog.New(slog.DiscardHandler))
+	cluster.Timeout = timeout
+	return cluster.CreateSession()
 }
 
 // makeKeyspace makes the keyspace, unless it is there, with copies in one data centre.
 func makeKeyspace(ctx context.Context, where settings) error {
-	cluster := where.cluster("", slog.New(slog.DiscardHandler))
-	cluster.Timeout = schemaTimeout
-	session, err := cluster.CreateSession()
+	session, err := connect(where, "", schemaTimeout)
 	if err != nil {
 		return explain(where, err)
 	}
@@ -135,7 +135,9 @@ type migration struct {
 	session  *gocql.Session
 	settings settings
 	owner    int64
-	onStep   func(step)
+	// inDoubt: a change of the schema may still be under way.
+	inDoubt bool
+	onStep  func(step)
 }
 
 func (m *migration) after(at step) {
@@ -150,10 +152,10 @@ func (m *migration) run(ctx context.Context, version int) error {
 			return err
 		}
 	}
+	defer m.unlock(context.WithoutCancel(ctx)) // it may be ours though lock does not know
 	if err := m.lock(ctx); err != nil {
 		return err
 	}
-	defer m.unlock(context.WithoutCancel(ctx))
 	found, err := m.version(ctx)
 	if err != nil {
 		return err
@@ -166,6 +168,7 @@ func (m *migration) run(ctx context.Context, version int) error {
 			if err := m.renew(ctx); err != nil {
 				return err
 			}
+			m.after(stepApplying)
 			if err := m.apply(ctx, statement); err != nil {
 				return fmt.Errorf("%s: %w", file.name, err)
 			}
@@ -187,31 +190,49 @@ func (m *migration) run(ctx context.Context, version int) error {
 func (m *migration) apply(ctx context.Context, statement string) error {
 	ctx, cancel := context.WithTimeout(ctx, schemaTimeout)
 	defer cancel()
-	if err := m.session.Query(statement).WithContext(ctx).Exec(); err != nil {
-		return err
+	err := m.session.Query(statement).WithContext(ctx).Exec()
+	if err == nil {
+		err = m.session.AwaitSchemaAgreement(ctx)
 	}
-	return m.session.AwaitSchemaAgreement(ctx)
+	m.inDoubt = err != nil && !refused(err)
+	return err
 }
 
-// lock waits for the lock. It ends by itself lockTime after the last renewal.
+// lock waits for the lock. It ends by itself lockTime after the last renewal. An error
+// leaves open who has it, and the next look tells; it is returned if there was nothing
+// else for lockTime.
 func (m *migration) lock(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, migrateWait)
 	defer cancel()
 	again := time.NewTicker(lockEvery)
 	defer again.Stop()
+	answered := time.Now()
 	for {
-		ours, err := m.session.Query(`INSERT INTO skein_lock (one, owner) VALUES (0, ?) IF NOT EXISTS USING TTL ?`, m.owner, int(lockTime/time.Second)).
-			WithContext(ctx).MapScanCAS(map[string]any{})
-		if ours || err != nil {
+		ours, err := m.tryLock(ctx)
+		if err == nil {
+			answered = time.Now()
+		}
+		if ours || refused(err) || time.Since(answered) > lockTime {
 			return err
 		}
 		m.after(stepLocked)
 		select {
 		case <-again.C:
 		case <-ctx.Done():
-			return fmt.Errorf("another migration holds the lock: %w", ctx.Err())
+			return fmt.Errorf("the lock is not to be had, another migration may hold it: %w", ctx.Err())
 		}
 	}
+}
+
+// tryLock takes the lock if nobody has it, and reports whether it is ours, also from an
+// earlier try.
+func (m *migration) tryLock(ctx context.Context) (ours bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	holds := map[string]any{}
+	ours, err = m.session.Query(`INSERT INTO skein_lock (one, owner) VALUES (0, ?) IF NOT EXISTS USING TTL ?`, m.owner, int(lockTime/time.Second)).
+		WithContext(ctx).MapScanCAS(holds)
+	return ours || holds["owner"] == m.owner, err
 }
 
 func (m *migration) renew(ctx context.Context) error {
@@ -223,7 +244,13 @@ func (m *migration) renew(ctx context.Context) error {
 	return err
 }
 
+// unlock gives the lock back. After a change of the schema in doubt it is left to end by
+// itself: another migration would make the same table while the first is still under
+// way, and the one table would have two ids.
 func (m *migration) unlock(ctx context.Context) {
+	if m.inDoubt {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	// If this fails the lock ends by itself.

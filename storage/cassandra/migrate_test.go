@@ -1,12 +1,15 @@
 package cassandra_test
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gocql/gocql"
 
+	"skein/deploy/local/servers"
 	"skein/storage/cassandra"
 )
 
@@ -24,6 +27,7 @@ func TestMigrate(t *testing.T) {
 	must(t, err)
 	defer session.Close()
 	lockedOut(t, session, url)
+	cutOff(t, session, url)
 
 	const died = `INSERT INTO skein_lock (one, owner) VALUES (0, 1) IF NOT EXISTS USING TTL 1`
 	lockAs(t, session, died)
@@ -71,7 +75,68 @@ func lockedOut(t *testing.T, session *gocql.Session, url string) {
 	if waits < 2 || applied != 1 {
 		t.Errorf("a migration waited %d times for another, and applied %d statements before it lost the lock; want 2 times at least, and 1", waits, applied)
 	}
-	lockAs(t, session, `DELETE FROM skein_lock WHERE one = 0 IF owner = 1`) // and it did not remove it
+	ctx, cancel := context.WithTimeout(bg, patience)
+	defer cancel()
+	must(t, cassandra.Lock(ctx, session, 1))                                // who has it already is told so
+	lockAs(t, session, `DELETE FROM skein_lock WHERE one = 0 IF owner = 1`) // and the other did not remove it
+}
+
+// cutOff has a migration end in the middle of a statement, which may still be under way:
+// the lock stays, and is left to end by itself.
+func cutOff(t *testing.T, session *gocql.Session, url string) {
+	ctx, cancel := context.WithCancel(bg)
+	defer cancel()
+	err := cassandra.MigrateTo(ctx, url, 0, func(at cassandra.Step) {
+		if at == cassandra.StepApplying {
+			cancel()
+		}
+	})
+	wantOneLine(t, err, "cannot migrate", "cancel")
+	lockAs(t, session, `DELETE FROM skein_lock WHERE one = 0 IF EXISTS`) // it is there
+}
+
+// A node stands still for longer than a statement may take, once while a migration asks
+// for the lock, and once in a change of the schema. The migration does not know whether
+// it had the lock, asks again, and finishes.
+func TestMigrate_ANodeThatHangs(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts a server of its own, and waits for it twice")
+	}
+	node, err := servers.StartCassandra(bg, "", t.TempDir(), servers.NoSync(), servers.Brief())
+	servers.Require(t, err)
+	t.Cleanup(func() { node.Kill() })
+	must(t, cassandra.MigrateTo(bg, node.URL(), 1, nil))
+	session, err := cassandra.Session(node.URL())
+	must(t, err)
+	defer session.Close()
+	lockAs(t, session, `INSERT INTO skein_lock (one, owner) VALUES (0, 1) IF NOT EXISTS`)
+	asked, changes := 0, 0
+	must(t, cassandra.MigrateTo(bg, node.URL(), 0, func(at cassandra.Step) {
+		switch at {
+		case cassandra.StepLocked:
+			switch asked++; asked {
+			case 1:
+				lockAs(t, session, `DELETE FROM skein_lock WHERE one = 0 IF owner = 1`)
+				must(t, node.Pause())
+			case 2:
+				must(t, node.Resume())
+			}
+		case cassandra.StepApplying:
+			if changes++; changes == 1 {
+				must(t, node.Pause())
+				// The driver asks first what the statement is, and goes on without an answer.
+				time.AfterFunc(2*cassandra.CallTimeout+time.Second, func() {
+					if err := node.Resume(); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		}
+	}))
+	if asked < 2 || changes == 0 {
+		t.Errorf("the lock was asked for %d times in vain, want 2 at least; %d statements, want some", asked, changes)
+	}
 }
 
 // lockAs does to the lock what another migration would.

@@ -53,7 +53,8 @@ const (
 	stepUnedged               // the edge has ended, the follower is still there
 	stepAnnounced             // a change of the shared facts is announced
 	stepEmpty                 // a part of the outbox was looked at, and held nothing
-	stepLocked                // another migration holds the lock
+	stepLocked                // another migration holds the lock, or no answer came
+	stepApplying              // a statement of a migration is next, under the lock
 	stepApplied               // a statement of a migration is applied
 	stepPartition             // a partition of the outbox is read for events to relay
 )
