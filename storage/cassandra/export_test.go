@@ -68,6 +68,9 @@ func Lock(ctx context.Context, session *gocql.Session, owner int64) error {
 // CallTimeout is how long a statement may take that does not change the schema.
 const CallTimeout = callTimeout
 
+// AuthorBits of an id are in one bucket of an author's page.
+const AuthorBits = authorBits
+
 // PlaceOf is the partition of an event, StampOf its stamp.
 var (
 	PlaceOf = placeOf
