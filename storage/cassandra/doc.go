@@ -106,7 +106,9 @@
 // by the first bits of the hash. wide_authors says so before the first one is there.
 //
 // Follower counts are counters, which are not safe to repeat: a count is off by one when
-// a process dies between an edge and its count, and by more when it dies in an import. An
+// a process dies between an edge and its count, and by more when it dies in an import. Nor
+// does it take a death: an act whose transaction was in doubt, and applied, may never be
+// counted, since who says it again finds it done; and a count in doubt is not said again. An
 // import commits each viewer by itself, followers first as everywhere, and may be
 // repeated. Its followers and counts are written fifty in a request: one at a time, most
 // of an import's processor time was the requests'.
@@ -140,6 +142,17 @@
 // it is more than its tombstone_failure_threshold of 100,000: the looks fail, which stops
 // relays and tops, and they go on failing until the setting is raised. Raise both in
 // cassandra.yaml, above ten times the posts a second of one shard.
+//
+// decisions and deletes expire after 26 h, an hour after the keys that need them. Whoever
+// decides later decides anew. So a creator that sleeps between event and post for longer,
+// while a relay completed its event, calls the post late, and its caller posts again; and an
+// event that was taken back, and whose removal failed, becomes a post after all if no relay
+// came to it for so long.
+//
+// The 64 further partitions of an author's followers do not become more: of 100 million
+// followers each has 1.6 million rows. A viewer's partition keeps a row for each author ever
+// followed, also when that ended: one who follows and unfollows without end makes it grow,
+// and GetFollowSet reads all of it.
 //
 // A partition of an author's posts is bounded in time, 398 days of ids, and not in size: one
 // who posts each second has 34 million rows in it. Pages are read newest first and bounded
