@@ -11,8 +11,9 @@ import (
 	feedv1 "skein/proto/feed/v1"
 )
 
-// What one API server has acknowledged, the next read on the other agrees with (T4):
-// a create, an unfollow, a follow and a delete, a thousand times each.
+// What one API server has acknowledged, the next read on the other agrees with (T4), of
+// home timelines and of the author's page: a create, an unfollow, a follow and a delete, a
+// thousand times each.
 func TestActsOnTheOtherServer(t *testing.T) {
 	rounds := 1000
 	if testing.Short() {
@@ -68,6 +69,9 @@ func (p pair) round(ctx context.Context, act, read client, anchor int64) (seen b
 	if _, err := wantHome(ctx, read, "create", p.author, id, true); err != nil {
 		return false, err
 	}
+	if err := p.wantAuthored(ctx, read, "create", id, true); err != nil {
+		return false, err
+	}
 	edge := &feedv1.UnfollowRequest{ViewerId: p.viewer, AuthorId: p.author}
 	if _, err := act.Unfollow(ctx, edge); err != nil {
 		return false, err
@@ -91,7 +95,17 @@ func (p pair) round(ctx context.Context, act, read client, anchor int64) (seen b
 			return false, err
 		}
 	}
-	return seen, nil
+	return seen, p.wantAuthored(ctx, read, "delete", id, false)
+}
+
+// wantAuthored reads the author's page once, which has rows of its own, and fails unless
+// it shows the post or does not, as told.
+func (p pair) wantAuthored(ctx context.Context, c client, after string, post int64, shown bool) error {
+	page, err := c.GetUserTimeline(ctx, &feedv1.GetUserTimelineRequest{AuthorId: p.author, PageSize: 200})
+	if err == nil && slices.ContainsFunc(page.GetPosts(), func(found *feedv1.Post) bool { return found.GetId() == post }) != shown {
+		err = fmt.Errorf("after the %s, the next page of author %d has post %d: %t, want %t; it shows %v", after, p.author, post, !shown, shown, page.GetPosts())
+	}
+	return err
 }
 
 // wantHome reads a home timeline once, and fails unless it shows the post or does
