@@ -14,8 +14,8 @@ import (
 	"skein/storage/cassandra"
 )
 
-// clusterTests is the variable that, if "true", has the tests with three nodes run:
-// they take minutes and 3 GB.
+// clusterTests is the variable that, if "true", has the tests with three nodes run, and
+// all others on three nodes: they take minutes and 3 GB.
 const clusterTests = "SKEIN_TEST_CLUSTERS"
 
 // With three nodes one is killed, and comes back; then one hangs. Posts and follows go

@@ -28,7 +28,8 @@ var bg = context.Background()
 var silent = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 // ours is the server of all tests that do not break theirs: the one that
-// SKEIN_TEST_CASSANDRA names, else one that is started for them. Making a keyspace
+// SKEIN_TEST_CASSANDRA names, else one that is started for them, of three nodes if
+// SKEIN_TEST_CLUSTERS is "true". Making a keyspace
 // takes seconds, so there are as many with the schema as tests ran at once, and each is
 // emptied before the next test gets it.
 var ours struct {
@@ -76,7 +77,11 @@ func startOurs() error {
 		return err
 	}
 	ours.stop = append(ours.stop, func() { os.RemoveAll(dir) })
-	started, err := servers.StartCassandra(bg, "", dir, servers.NoSync(), servers.Brief())
+	nodes := 1
+	if os.Getenv(clusterTests) == "true" {
+		nodes = 3
+	}
+	started, err := servers.StartCassandraCluster(bg, servers.Spec{Dir: dir, NoSync: true, Brief: true}, nodes)
 	if err != nil {
 		return err
 	}
@@ -166,8 +171,11 @@ func takeSpace(t testing.TB) *space {
 	must(t, cassandra.Migrate(bg, url))
 	session, err := cassandra.Session(url)
 	must(t, err)
-	// No node of ours is killed, and emptying is cheap where nothing goes to the disk.
-	must(t, session.Query("ALTER KEYSPACE "+keyspaceOf(url)+" WITH durable_writes = false").Exec())
+	// No node of ours is killed, and emptying is cheap where nothing goes to the disk. Of
+	// several nodes Open demands it.
+	if hosts, _, _, _, _ := cassandra.ParseURL(url); len(hosts) == 1 {
+		must(t, session.Query("ALTER KEYSPACE "+keyspaceOf(url)+" WITH durable_writes = false").Exec())
+	}
 	return &space{url, session}
 }
 
