@@ -98,10 +98,10 @@ func (c *consumer) run() error {
 	defer c.leave()
 	warned := false
 	for pause := newPause(); c.ctx.Err() == nil; {
-		offsets, err := c.enter()
+		committed, err := c.enter()
 		if err == nil {
 			pause, warned = newPause(), false
-			c.serve(offsets)
+			c.serve(committed)
 			continue
 		}
 		if lasts := pause.next == maxPause; lasts && !warned && c.ctx.Err() == nil {

@@ -7,6 +7,7 @@
 //	topic  prefix.topic          one for each topic; partition by the key's hash
 //	group  prefix.group.topic    one for each group and topic
 //	record key, value, time      as given; one header, skein: post, low
+//	commit offset, metadata      the fingerprint of the record before the offset
 //
 // # Invariants
 //
@@ -15,7 +16,8 @@
 //     joins the next, and before Kafka takes it for dead (generation.go). Kafka compares the generation of each
 //     commit, so that a member that was thought dead moves nothing.
 //  3. An offset that Fetch expects and does not find is a Gap, whatever took it
-//     (partition.go).
+//     (partition.go); so is one before which another record stands than the group
+//     had read, as the partition lost its end and grew over it (compare.go).
 //  4. Pending asks for commits before it asks for ends, and the ends come from
 //     leaders that know what was acknowledged; its bound is never above a post
 //     that waits (pending.go).
@@ -32,4 +34,9 @@
 //
 // Topics deleted and made again while no member runs look like new ones, since
 // Kafka deletes what groups had committed of them: see MigrateOptions.BeforeMaking.
+//
+// What was acknowledged, had not been fetched yet, and was lost by all replicas at
+// once, before their disks had it: others have its offsets, and nothing remembers it.
+// Where a topic has one replica, its broker's death by loss of power is enough (that
+// of its process is not); Open warns of one broker, and refuses weak settings of more.
 package kafka

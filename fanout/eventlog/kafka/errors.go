@@ -70,6 +70,9 @@ func (l *Log) ask(ctx context.Context, doing string, request func(context.Contex
 	}
 	for pause := newPause(); ; pause.wait(ctx) {
 		err := request(ctx)
+		if err != nil && transient(err) {
+			l.failures.Add(1)
+		}
 		if err == nil || !transient(err) || ctx.Err() != nil {
 			return l.translate(doing, err)
 		}

@@ -201,3 +201,107 @@ func TestGapEndMovedBack(t *testing.T) {
 		t.Errorf("after the gap pending are %d, from %d on", count, bound)
 	}
 }
+
+// remade makes the topic again, with n records from first on.
+func (a admin) remade(l *Log, url string, first, n int) {
+	a.t.Helper()
+	must(a.t, Migrate(a.t.Context(), url, []eventlog.Topic{single}, MigrateOptions{Logger: quiet}))
+	must(a.t, l.Append(a.t.Context(), single.Name, numbered(first, n)...))
+}
+
+// TestGapGrownOver: a partition that lost what the group had committed, and has other
+// records there now and grew beyond, is a gap (T1), to members that join; until they
+// know, no bound passes anything. A commit that nothing is known of is believed, and
+// so is one whose record went by retention.
+func TestGapGrownOver(t *testing.T) {
+	t.Parallel()
+	url := place(t)
+	l := opened(t, url, single)
+	a := administer(t, l)
+	must(t, l.Append(t.Context(), single.Name, numbered(0, 10)...))
+	holding(t, l, func(ctx context.Context, p eventlog.Partition) error {
+		b, err := p.Fetch(ctx, 100)
+		return errors.Join(err, p.Commit(ctx, b.Next))
+	})
+	committed, err := l.committed(t.Context(), l.topics[single.Name], group)
+	must(t, err)
+	if bound, count := low(t, l); bound != feed.MaxPostID || count != 0 {
+		t.Errorf("all is committed; pending are %d, from %d on", count, bound)
+	}
+	a.drop()
+	a.remade(l, url, 20, 13)
+	// Kafka has dropped the group's commit with the topic: a lost tail leaves it.
+	commit := func(at position) {
+		t.Helper()
+		must(t, l.commit(t.Context(), l.topics[single.Name], l.group(group, single.Name), -1, "", 0, at))
+	}
+	commit(committed[0])
+	l.failures.Add(1) // as the broker's failure does
+	if bound, count := low(t, l); bound != 0 || count < 1 {
+		t.Errorf("what was committed is lost; pending are %d, from %d on", count, bound)
+	}
+	holding(t, l, func(ctx context.Context, p eventlog.Partition) error {
+		b, err := p.Fetch(ctx, 100)
+		if err != nil || !b.Gap || b.Next != 0 {
+			t.Errorf("fetched %+v, %v; want a gap", b, err)
+		}
+		return err // without a commit: it is told again
+	})
+	holding(t, l, func(ctx context.Context, p eventlog.Partition) error {
+		next, err := expect(ctx, p, true, "20", "21", "22", "23", "24", "25", "26", "27", "28", "29", "30", "31", "32")
+		return errors.Join(err, p.Commit(ctx, next-1))
+	})
+	if bound, count := low(t, l); bound != 33 || count != 1 {
+		t.Errorf("after the gap pending are %d, from %d on", count, bound)
+	}
+	commit(position{offset: 10})
+	holding(t, l, func(ctx context.Context, p eventlog.Partition) error {
+		_, err := expect(ctx, p, false, "30", "31", "32")
+		return err
+	})
+	commit(committed[0])
+	administer(t, l).forget(10) // by the layout as it is now
+	if bound, count := low(t, l); bound != 31 || count != 3 {
+		t.Errorf("after retention pending are %d, from %d on", count, bound)
+	}
+	holding(t, l, func(ctx context.Context, p eventlog.Partition) error {
+		_, err := expect(ctx, p, false, "30", "31", "32")
+		return err
+	})
+}
+
+// TestGapGrownOverAtWork: so it is to a member at work, when Kafka had failed it; and
+// to its next handle, if the first did not commit.
+func TestGapGrownOverAtWork(t *testing.T) {
+	t.Parallel()
+	url := place(t)
+	l := opened(t, url, single)
+	a := administer(t, l)
+	must(t, l.Append(t.Context(), single.Name, numbered(0, 10)...))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	handles := 0
+	must(t, l.Consume(ctx, group, single.Name, func(ctx context.Context, p eventlog.Partition) error {
+		if handles++; handles == 1 {
+			b, err := p.Fetch(ctx, 100)
+			if err = errors.Join(err, p.Commit(ctx, b.Next)); err != nil {
+				return err
+			}
+			a.drop()
+			away, cancel := context.WithTimeout(ctx, silence)
+			defer cancel()
+			if _, err := p.Fetch(away, 1); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("without its topic Fetch returned %v", err)
+			}
+			a.remade(l, url, 20, 13)
+		}
+		b, err := p.Fetch(ctx, 100)
+		if err != nil || !b.Gap || b.Next != 0 {
+			t.Errorf("handle %d fetched %+v, %v; want a gap", handles, b, err)
+		}
+		if handles == 2 {
+			cancel()
+		}
+		return nil
+	}))
+}

@@ -31,15 +31,15 @@ type generation struct {
 	revoke   context.CancelCauseFunc
 }
 
-// serve runs a handle for each partition of the generation, from these offsets on,
-// until all have been told to stop and have returned.
-func (c *consumer) serve(offsets []int64) {
+// serve runs a handle for each partition of the generation, from where the group
+// got to, until all have been told to stop and have returned.
+func (c *consumer) serve(committed []position) {
 	g := &generation{consumer: c, memberID: c.id, number: c.generation}
 	g.ctx, g.revoke = context.WithCancelCause(c.ctx)
 	defer g.revoke(nil)
 	var handles sync.WaitGroup
 	for _, p := range c.partitions {
-		handles.Go(func() { g.keepHandling(p, offsets[p]) })
+		handles.Go(func() { g.keepHandling(p, committed[p]) })
 	}
 	returned := make(chan struct{})
 	go func() {
@@ -63,12 +63,12 @@ func (c *consumer) serve(offsets []int64) {
 }
 
 // keepHandling calls handle for one partition until the handles' context ends.
-func (g *generation) keepHandling(partition int, offset int64) {
+func (g *generation) keepHandling(partition int, committed position) {
 	for g.ctx.Err() == nil {
-		p := &assigned{generation: g, id: partition, next: offset, committed: offset}
+		p := &assigned{generation: g, id: partition, next: committed, committed: committed}
 		err := g.handle(g.ctx, p)
 		p.over.Store(true)
-		offset = p.committed
+		committed = p.committed
 		ended := g.ctx.Err() != nil && errors.Is(err, g.ctx.Err())
 		if err != nil && !ended && !errors.Is(err, eventlog.ErrRevoked) {
 			g.fail(err)

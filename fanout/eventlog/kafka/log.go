@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -59,6 +60,7 @@ type Log struct {
 	client    *kafka.Client
 	topics    map[string]*topic // not changed after Open
 	slots     chan struct{}     // one element for each request under way
+	failures  atomic.Uint64     // of requests: see moment
 
 	// live ends when Close begins, closing when consumers are gone.
 	live, closing context.Context

@@ -28,7 +28,7 @@ type member struct {
 
 // enter finds out that c is still in its generation, or joins the next, and returns
 // what is committed of the partitions that it has there.
-func (c *consumer) enter() (offsets []int64, err error) {
+func (c *consumer) enter() (committed []position, err error) {
 	if c.present {
 		err = c.beat(c.ctx)
 	} else {

@@ -15,12 +15,12 @@ import (
 const none = -1
 
 // committed asks what a group committed of each partition.
-func (l *Log) committed(ctx context.Context, t *topic, group string) ([]int64, error) {
+func (l *Log) committed(ctx context.Context, t *topic, group string) ([]position, error) {
 	partitions := make([]int, t.Partitions)
 	for i := range partitions {
 		partitions[i] = i
 	}
-	offsets := make([]int64, t.Partitions)
+	positions := make([]position, t.Partitions)
 	err := l.ask(ctx, "ask for the committed offsets of topic "+t.name, func(ctx context.Context) error {
 		res, err := l.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{
 			GroupID: l.group(group, t.Name), Topics: map[string][]int{t.name: partitions},
@@ -28,8 +28,8 @@ func (l *Log) committed(ctx context.Context, t *topic, group string) ([]int64, e
 		if err != nil {
 			return err
 		}
-		for i := range offsets {
-			offsets[i] = none
+		for i := range positions {
+			positions[i] = position{offset: none}
 		}
 		if res.Error != nil && !errors.Is(res.Error, kafka.GroupIdNotFound) {
 			return res.Error
@@ -38,13 +38,13 @@ func (l *Log) committed(ctx context.Context, t *topic, group string) ([]int64, e
 			if p.Error != nil {
 				return p.Error
 			}
-			if p.Partition >= 0 && p.Partition < len(offsets) {
-				offsets[p.Partition] = p.CommittedOffset
+			if p.Partition >= 0 && p.Partition < len(positions) {
+				positions[p.Partition] = position{p.CommittedOffset, p.Metadata}
 			}
 		}
 		return nil
 	})
-	return offsets, err
+	return positions, err
 }
 
 // Committed implements eventlog.Log. Of what a group has not committed yet it is
@@ -55,9 +55,13 @@ func (l *Log) Committed(ctx context.Context, group, topic string) ([]int64, erro
 		return nil, err
 	}
 	defer leave()
-	offsets, err := l.committed(ctx, t, group)
+	positions, err := l.committed(ctx, t, group)
 	if err != nil {
 		return nil, err
+	}
+	offsets := make([]int64, len(positions))
+	for i, p := range positions {
+		offsets[i] = p.offset
 	}
 	return offsets, l.fillFirst(ctx, t, offsets)
 }
@@ -83,11 +87,11 @@ func (l *Log) fillFirst(ctx context.Context, t *topic, offsets []int64) error {
 // commit moves a group's offset of one partition, in the name of a member or,
 // with generation -1 and no member, of nobody: then Kafka refuses if there are
 // members.
-func (l *Log) commit(ctx context.Context, t *topic, group string, generation int, member string, partition int, offset int64) error {
+func (l *Log) commit(ctx context.Context, t *topic, group string, generation int, member string, partition int, to position) error {
 	return l.ask(ctx, "commit an offset of topic "+t.name, func(ctx context.Context) error {
 		res, err := l.client.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
 			GroupID: group, GenerationID: generation, MemberID: member,
-			Topics: map[string][]kafka.OffsetCommit{t.name: {{Partition: partition, Offset: offset}}},
+			Topics: map[string][]kafka.OffsetCommit{t.name: {{Partition: partition, Offset: to.offset, Metadata: to.print}}},
 		})
 		if err != nil {
 			return err
@@ -124,7 +128,7 @@ func (l *Log) Reset(ctx context.Context, group, topic string, partition int, off
 		return err
 	}
 	offset = min(max(offset, first[partition]), last[partition])
-	err = l.commit(ctx, t, l.group(group, t.Name), -1, "", partition, offset)
+	err = l.commit(ctx, t, l.group(group, t.Name), -1, "", partition, position{offset: offset})
 	if errors.Is(err, eventlog.ErrRevoked) {
 		return feed.Invalid(feed.Violation{
 			Field:       "group",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 
@@ -23,9 +24,11 @@ type assigned struct {
 	*generation
 	id        int
 	over      atomic.Bool // the handle has returned
-	next      int64       // the offset that Fetch goes on from; negative: the oldest
+	next      position    // where Fetch goes on; none: at the oldest
 	held      []eventlog.Record
-	committed int64 // negative: nothing, or not to be compared with
+	sure      moment // until when next is known to hold
+	committed position
+	lost      bool // what committed speaks of: it is not to be compared with
 }
 
 func (a *assigned) ID() int { return a.id }
@@ -48,12 +51,13 @@ func (a *assigned) Fetch(ctx context.Context, limit int) (eventlog.Batch, error)
 		}
 		gap, err := a.fill(ctx)
 		if gap {
-			return eventlog.Batch{Gap: true, Next: a.next}, nil
+			return eventlog.Batch{Gap: true, Next: a.next.offset}, nil
 		}
 		if err == nil {
 			pause = newPause()
 			continue
 		}
+		a.log.failures.Add(1)
 		if ctx.Err() == nil {
 			a.log.logger.Debug("kafka: fetch failed; trying again", "topic", a.topic.name, "partition", a.id, "err", err)
 			pause.wait(ctx)
@@ -74,28 +78,44 @@ func (a *assigned) take(limit int) eventlog.Batch {
 	n := min(limit, len(a.held))
 	records := a.held[:n:n]
 	a.held = a.held[n:]
-	a.next = records[n-1].Offset + 1
-	return eventlog.Batch{Records: records, Next: a.next}
+	a.next = position{records[n-1].Offset + 1, fingerprint(&records[n-1])}
+	return eventlog.Batch{Records: records, Next: a.next.offset}
 }
 
-// fill asks Kafka once. It reports a gap, after which next is where the log goes
+// fill asks Kafka once, or twice if it has reason to doubt that the log still is what
+// next was found in. It reports a gap, after which next is where the log goes
 // on.
 func (a *assigned) fill(ctx context.Context) (gap bool, err error) {
-	if a.next < 0 {
+	if a.next.offset < 0 {
 		return a.begin(ctx)
 	}
-	records, err := a.log.fetch(ctx, a.topic, a.id, a.next, fetchBytes, fetchWait)
-	if errors.Is(err, kafka.OffsetOutOfRange) {
-		return a.restart(ctx)
+	if a.log.doubtful(a.sure, silence) {
+		now := a.log.now()
+		holds, err := a.log.holds(ctx, a.topic, a.id, a.next)
+		if err != nil {
+			return false, err
+		}
+		if !holds {
+			return a.restart(ctx)
+		}
+		a.sure = now
 	}
-	if err != nil || len(records) == 0 {
+	records, err := a.log.fetch(ctx, a.topic, a.id, a.next.offset, fetchBytes, fetchWait)
+	if errors.Is(err, kafka.OffsetOutOfRange) {
+		return a.outside(ctx)
+	}
+	if err != nil {
 		return false, err
+	}
+	a.sure.at = time.Now()
+	if len(records) == 0 {
+		return false, nil
 	}
 	a.held = records
 	// Offsets rise by one, since nothing compacts and nobody uses transactions:
 	// whatever is missing was lost.
-	if lost := records[0].Offset > a.next; lost {
-		a.next = records[0].Offset
+	if lost := records[0].Offset > a.next.offset; lost {
+		a.next = position{offset: records[0].Offset}
 		return true, nil
 	}
 	return false, nil
@@ -108,32 +128,39 @@ func (a *assigned) begin(ctx context.Context) (gap bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	a.next = first[a.id]
-	return a.next > 0, nil
+	a.next = position{offset: first[a.id]}
+	return a.next.offset > 0, nil
 }
 
-// restart finds where to go on when there is no such offset: retention removed
-// it, or the partition ends before it, as its topic was made again or a replica
-// without the last records took over.
+// outside finds where to go on when there is no such offset: retention removed it,
+// or the partition ends before it.
+func (a *assigned) outside(ctx context.Context) (gap bool, err error) {
+	last, err := a.log.ends(ctx, a.topic, kafka.LastOffset)
+	if err != nil {
+		return false, err
+	}
+	first, err := a.log.ends(ctx, a.topic, kafka.FirstOffset)
+	if err != nil {
+		return false, err
+	}
+	if a.next.offset >= first[a.id] && a.next.offset <= last[a.id] {
+		return false, errors.New("an offset out of range is in range again") // a failure: it is doubted now
+	}
+	return a.restart(ctx)
+}
+
+// restart goes on at the oldest record, as next means nothing any more. If retention
+// did not do that, the topic was made again, or lost its last records with a broker
+// that had them alone.
 func (a *assigned) restart(ctx context.Context) (gap bool, err error) {
 	first, err := a.log.ends(ctx, a.topic, kafka.FirstOffset)
 	if err != nil {
 		return false, err
 	}
-	last, err := a.log.ends(ctx, a.topic, kafka.LastOffset)
-	if err != nil {
-		return false, err
-	}
-	switch {
-	case a.next < first[a.id]:
-	case a.next > last[a.id]:
-		a.committed = none // those offsets mean other records, or none
-	default:
-		return false, errors.New("an offset out of range is in range again")
-	}
 	a.log.logger.Error("the event log has lost records", "topic", a.topic.name, "partition", a.id,
-		"expected", a.next, "first", first[a.id], "end", last[a.id])
-	a.next = first[a.id]
+		"expected", a.next.offset, "first", first[a.id])
+	a.lost = a.next.offset >= first[a.id]
+	a.next = position{offset: first[a.id]}
 	return true, nil
 }
 
@@ -148,15 +175,19 @@ func (a *assigned) Commit(ctx context.Context, offset int64) error {
 		return err
 	}
 	defer leave()
-	if offset <= a.committed {
+	if offset <= a.committed.offset && !a.lost {
 		return nil
 	}
-	err = a.log.commit(ctx, a.topic, a.group, a.number, a.memberID, a.id, offset)
+	to := position{offset: offset}
+	if offset == a.next.offset {
+		to = a.next
+	}
+	err = a.log.commit(ctx, a.topic, a.group, a.number, a.memberID, a.id, to)
 	if errors.Is(err, eventlog.ErrRevoked) {
 		a.revoke(eventlog.ErrRevoked) // the member joins again
 	}
 	if err == nil {
-		a.committed = offset
+		a.committed, a.lost = to, false
 	}
 	return err
 }

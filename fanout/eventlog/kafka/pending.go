@@ -59,8 +59,8 @@ func (m *marks) remember(records []eventlog.Record) {
 // the ends, so that what moves on meanwhile is counted. The bound of a partition
 // is that of its first record not committed, which is fetched once.
 //
-// Where that record is lost, the bound is 0: nobody knows what was there, until
-// a member meets the gap and a new life begins.
+// Where that record is lost, or the one before it, the bound is 0: nobody knows what
+// was there, until a member meets the gap and a new life begins.
 func (l *Log) Pending(ctx context.Context, group, topic string) ([]eventlog.Pending, error) {
 	t, leave, err := l.enter(ctx, topic)
 	if err != nil {
@@ -75,17 +75,21 @@ func (l *Log) Pending(ctx context.Context, group, topic string) ([]eventlog.Pend
 	if err != nil {
 		return nil, err
 	}
+	lost, err := l.lost(ctx, t, group, from)
+	if err != nil {
+		return nil, err
+	}
 	pending := make([]eventlog.Pending, t.Partitions)
 	asking, ctx := errgroup.WithContext(ctx)
 	for i := range pending {
-		from[i] = max(from[i], 0) // a group that has committed nothing has all to do, the lost too
+		begin := max(from[i].offset, 0) // a group that has committed nothing has all to do, the lost too
 		p := &pending[i]
-		*p = eventlog.Pending{Partition: i, Count: ends[i] - from[i], Low: feed.MaxPostID}
+		*p = eventlog.Pending{Partition: i, Count: ends[i] - begin, Low: feed.MaxPostID}
 		switch {
-		case p.Count < 0: // committed beyond the end: what was there is lost
+		case p.Count < 0 || lost[i]: // committed beyond the end, or what is not there
 			p.Count, p.Low = max(ends[i], 1), 0
 		case p.Count > 0:
-			asking.Go(func() error { return l.oldest(ctx, t, p, from[i]) })
+			asking.Go(func() error { return l.oldest(ctx, t, p, begin) })
 		}
 	}
 	return pending, asking.Wait()

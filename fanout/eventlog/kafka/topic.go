@@ -16,6 +16,7 @@ type topic struct {
 	limit  int           // most bytes of a batch of records that Kafka takes
 	spread atomic.Uint32 // the partition of the next append without a key
 	marks  []marks       // by partition
+	checks checks        // of what groups committed of it
 }
 
 // partitionOf places a key by its hash, the same in every engine. It must not
