@@ -35,10 +35,8 @@ func (f *Fanout) consumePartition(ctx context.Context, l lane, p eventlog.Partit
 		if err != nil {
 			return err
 		}
-		if batch.Gap {
-			if err := f.beginLife(ctx, l); err != nil {
-				return err
-			}
+		if batch.Gap && !f.beginLife(ctx, l) {
+			return nil
 		}
 		if len(batch.Records) > 0 && !f.handle(ctx, l, batch.Records) {
 			return nil // aborted: whoever comes next repeats the batch
@@ -123,24 +121,28 @@ func (f *Fanout) attempt(l lane, records []eventlog.Record) (_ later, err error)
 	return left, l.handle(f.working, records, left)
 }
 
-// beginLife distrusts every stored timeline, as the log has lost records, and
-// waits until no reader still works with the old life.
-func (f *Fanout) beginLife(ctx context.Context, l lane) error {
+// beginLife distrusts every stored timeline, as the log has lost records, and waits
+// until no reader still works with the old life; it reports whether that is so. The
+// log may tell a gap once only, so we insist, even where the partition is revoked
+// meanwhile: until the life has begun, or fetching ends.
+func (f *Fanout) beginLife(ctx context.Context, l lane) bool {
 	f.cfg.Logger.Error("the log has lost records; all timelines will be rebuilt", "lane", l.topic)
-	view, err := f.cfg.Tiers.View(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := f.cfg.Graph.BeginLife(ctx, view.Life); err != nil {
-		return err
+	for pause := newPause(); ; pause.wait(f.fetching) {
+		view, err := f.cfg.Tiers.View(f.working)
+		if err == nil {
+			_, err = f.cfg.Graph.BeginLife(f.working, view.Life)
+		}
+		if err == nil {
+			break
+		}
+		if f.fetching.Err() != nil {
+			return false
+		}
+		f.cfg.Logger.Warn("cannot begin a new life of the timelines; trying again", "err", err)
 	}
 	f.cfg.Tiers.Forget()
-	select {
-	case <-time.After(policy.MaxAge):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	wait(ctx, policy.MaxAge)
+	return ctx.Err() == nil
 }
 
 // retryable reports whether a failed act may succeed later, unchanged.

@@ -363,22 +363,6 @@ func TestLogDown(t *testing.T) {
 	r.eventually("it is delivered", func() bool { return r.missing(id, viewers) == 0 && topOf(f, 0) > id })
 }
 
-// Trap "the log that forgets": lost records begin a new life, in which no old
-// timeline counts.
-func TestALogThatForgets(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.followers(author, 10)
-	r.log.gap.Store(true)
-	f, _ := r.start()
-	r.post(author)
-	f.Wake()
-	r.eventually("a new life begins", func() bool {
-		view, err := r.tiers.View(context.Background())
-		return err == nil && view.Life == 1
-	})
-}
-
 // Trap "a tier that changes": the planner that sees an author grow past the
 // threshold changes the tier, at an id far enough ahead, and posts from there on
 // are not pushed.
