@@ -110,7 +110,8 @@ type Log interface {
 	// partition is revoked or ctx ends; handle then returns soon, and nobody
 	// else gets the partition before. Consume returns when ctx has ended and
 	// every handle has returned: nil, or the first error of a handle that
-	// was neither ErrRevoked nor its context's, which also ends the others.
+	// was neither ErrRevoked nor its context's, which also ends the others;
+	// an engine may outlast feed.CodeUnavailable of a Commit as well.
 	Consume(ctx context.Context, group, topic string, handle func(context.Context, Partition) error) error
 
 	// Pending tells what a group has not done of a topic, by partition. A

@@ -28,9 +28,9 @@ const (
 // handler is what the caller of Consume gave.
 type handler = func(context.Context, eventlog.Partition) error
 
-// Consume implements eventlog.Log. A handle that returns nil, or ErrRevoked,
-// while its partition is still the member's is called again, from the committed
-// offset. Consume outlasts every failure of Kafka: it tries again until ctx ends,
+// Consume implements eventlog.Log. A handle that returns nil, or ErrRevoked, or the
+// feed.CodeUnavailable of its last Commit, while its partition is still the member's
+// is called again, from the committed offset. Consume outlasts every failure of Kafka: it tries again until ctx ends,
 // and remains a member of the group as long as Kafka lets it.
 //
 // At each change of the membership Kafka takes all partitions from all members

@@ -174,6 +174,52 @@ func TestNoHeartbeat(t *testing.T) {
 	}))
 }
 
+// TestCommitFails: a handle that returns what its commit failed with, as Kafka went away
+// meanwhile, is called again from the committed offset, by the same member in the same
+// generation.
+func TestCommitFails(t *testing.T) {
+	t.Parallel()
+	l, cluster := faulty(t)
+	failing(cluster, kmsg.OffsetCommit, 2, func(request kmsg.Request) kmsg.Response {
+		commit := request.(*kmsg.OffsetCommitRequest)
+		response := commit.ResponseKind().(*kmsg.OffsetCommitResponse)
+		partition := kmsg.NewOffsetCommitResponseTopicPartition()
+		partition.ErrorCode = kerr.GroupAuthorizationFailed.Code // at once, not after callPatience
+		topic := kmsg.NewOffsetCommitResponseTopic()
+		topic.Topic, topic.Partitions = commit.Topics[0].Topic, append(topic.Partitions, partition)
+		response.Topics = append(response.Topics, topic)
+		return response
+	})
+	must(t, l.Append(t.Context(), single.Name, numbered(0, 3)...))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var first *generation
+	handles := 0
+	must(t, l.Consume(ctx, group, single.Name, func(ctx context.Context, p eventlog.Partition) error {
+		g := p.(*assigned).generation
+		if handles++; handles == 1 {
+			first = g
+		} else if g.memberID != first.memberID || g.number != first.number {
+			t.Errorf("member %s of generation %d became %s of %d", first.memberID, first.number, g.memberID, g.number)
+		}
+		next, err := expect(ctx, p, false, "0", "1", "2")
+		if err != nil {
+			return err
+		}
+		err = p.Commit(ctx, next)
+		if failed := feed.CodeOf(err) == feed.CodeUnavailable; failed != (handles < 3) {
+			t.Errorf("commit %d returned %v", handles, err)
+		}
+		if handles == 3 {
+			cancel()
+		}
+		return err
+	}))
+	if handles != 3 {
+		t.Errorf("the handle was called %d times", handles)
+	}
+}
+
 // TestTooLarge: a record that the topic does not take is refused, and those
 // that it takes alone are sent in as many batches as needed.
 func TestTooLarge(t *testing.T) {

@@ -62,13 +62,22 @@ func (c *consumer) serve(committed []position) {
 	}
 }
 
-// keepHandling calls handle for one partition until the handles' context ends.
+// keepHandling calls handle for one partition until the handles' context ends. That a
+// commit could not be made is a failure of Kafka's, which a member outlasts.
 func (g *generation) keepHandling(partition int, committed position) {
+	pause := newPause()
 	for g.ctx.Err() == nil {
 		p := &assigned{generation: g, id: partition, next: committed, committed: committed}
 		err := g.handle(g.ctx, p)
 		p.over.Store(true)
-		committed = p.committed
+		if committed != p.committed {
+			committed, pause = p.committed, newPause()
+		}
+		if p.failed != nil && errors.Is(err, p.failed) {
+			g.log.logger.Warn("cannot commit to the event log; handling again", "group", g.group, "partition", partition, "err", err)
+			pause.wait(g.ctx)
+			continue
+		}
 		ended := g.ctx.Err() != nil && errors.Is(err, g.ctx.Err())
 		if err != nil && !ended && !errors.Is(err, eventlog.ErrRevoked) {
 			g.fail(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"skein/fanout/eventlog"
+	"skein/feed"
 )
 
 // assigned is a partition in the hands of one handle, whose goroutine owns it. It
@@ -28,7 +29,8 @@ type assigned struct {
 	held      []eventlog.Record
 	sure      moment // until when next is known to hold
 	committed position
-	lost      bool // what committed speaks of: it is not to be compared with
+	failed    error // of the last commit, if Kafka was unavailable for it
+	lost      bool  // what committed speaks of: it is not to be compared with
 }
 
 func (a *assigned) ID() int { return a.id }
@@ -185,6 +187,9 @@ func (a *assigned) Commit(ctx context.Context, offset int64) error {
 	err = a.log.commit(ctx, a.topic, a.group, a.number, a.memberID, a.id, to)
 	if errors.Is(err, eventlog.ErrRevoked) {
 		a.revoke(eventlog.ErrRevoked) // the member joins again
+	}
+	if a.failed = nil; feed.CodeOf(err) == feed.CodeUnavailable {
+		a.failed = err
 	}
 	if err == nil {
 		a.committed, a.lost = to, false
