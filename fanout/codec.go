@@ -133,13 +133,20 @@ func decodeParked(r eventlog.Record) (parked, error) {
 	return p, nil
 }
 
+// maxAsidePart bounds the parts of what is set aside, in bytes. A record may be as large
+// as its topic takes; with its reason it would be too large for the topic of what is set
+// aside, and stop its partition for good (F5).
+const maxAsidePart = 4 << 10
+
 // asideRecord is a record that could not be handled, with what is needed to pull
-// its post and to replay it.
+// its post and to replay it, and as much of the record as helps to find out why.
 func asideRecord(topic string, r eventlog.Record, author feed.UserID, reason error) eventlog.Record {
+	text, key, value := reason.Error(), r.Key[:min(len(r.Key), maxAsidePart)], r.Value[:min(len(r.Value), maxAsidePart)]
 	return eventlog.Record{
-		Key: r.Key,
+		Key: key,
 		Value: encode(&eventv1.SetAside{
-			Topic: topic, Key: r.Key, Value: r.Value, Reason: strings.ToValidUTF8(reason.Error(), "?"),
+			Topic: topic, Key: key, Value: value,
+			Reason: strings.ToValidUTF8(text[:min(len(text), maxAsidePart)], "?"),
 			PostId: int64(r.Post), AuthorId: int64(author),
 		}),
 		Post: r.Post,

@@ -1,6 +1,7 @@
 package fanout_test
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
@@ -94,6 +95,29 @@ func TestReplaySome(t *testing.T) {
 	committed, err := r.log.Committed(t.Context(), "replay", "set-aside")
 	if err != nil || committed[0] < 8 {
 		t.Errorf("the group stands at %d (%v): what was replayed is read again for ever", committed, err)
+	}
+}
+
+// F5: what cannot be handled may be as large as the log takes; it is set aside all the
+// same, and the top passes it.
+func TestSetAsideOfALargeRecord(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	viewers := r.followers(author, 1)
+	large := eventlog.Record{Key: []byte("x"), Value: bytes.Repeat([]byte{0xff}, 1_048_000), Post: r.post(author)}
+	longKey := eventlog.Record{Key: bytes.Repeat([]byte("k"), 1_048_000), Value: []byte("\xff"), Post: r.post(author)}
+	must(t, r.log.Append(t.Context(), "posts", large, longKey))
+	f, _ := r.start()
+	id := r.post(author)
+	f.Wake()
+	r.eventually("the next post is delivered, and the top passes", func() bool {
+		return r.missing(id, viewers) == 0 && topOf(f, 0) > id
+	})
+	if aside := asideOf(f); len(aside) != 2 || aside[0].Post != longKey.Post || aside[1].Post != large.Post {
+		t.Errorf("set aside are %v, want %d and %d", aside, longKey.Post, large.Post)
+	}
+	if n, err := f.Replay(t.Context()); n != 2 || err != nil || r.missing(large.Post, viewers) > 0 {
+		t.Errorf("replayed %d, %v; the post is missing from %d", n, err, r.missing(large.Post, viewers))
 	}
 }
 

@@ -262,6 +262,11 @@ func (l *testLog) Append(ctx context.Context, topic string, records ...eventlog.
 	if l.down.Load() {
 		return feed.Unavailable("append to the log", context.DeadlineExceeded)
 	}
+	for _, r := range records { // as Kafka, by default
+		if size := len(r.Key) + len(r.Value); size > 1<<20 {
+			return feed.Invalid(feed.Violation{Field: "records", Description: "has one that is too large"})
+		}
+	}
 	l.mu.Lock()
 	if l.appended == nil {
 		l.appended = map[string][]eventlog.Record{}
