@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -45,8 +46,9 @@ func (f *Fanout) putAside(ctx context.Context, topic string, r eventlog.Record, 
 // that refreshes the progress.
 type asideList struct {
 	log   eventlog.Log
-	start int64 // the replay group's offset that refs began at
-	next  int64 // the next offset to read
+	start int64           // the replay group's offset that refs began at
+	next  int64           // the next offset to read
+	last  eventlog.Record // that was read, without key and value; none if it has no time
 	// replayed holds the offsets after start that were replayed.
 	replayed map[int64]bool
 	refs     []asideRef
@@ -65,6 +67,11 @@ func (l *asideList) refresh(ctx context.Context) ([]feed.Ref, error) {
 	committed, err := l.log.Committed(ctx, groupReplay, topicAside)
 	if err != nil {
 		return nil, err
+	}
+	if same, err := l.same(ctx, committed[0]); err != nil {
+		return nil, err
+	} else if !same {
+		*l = asideList{log: l.log} // and a new life has begun with the topic: see eventlog/kafka's Migrate
 	}
 	before := len(l.replayed)
 	if err := l.read(ctx, committed[0]); err != nil {
@@ -85,6 +92,28 @@ func (l *asideList) refresh(ctx context.Context) ([]feed.Ref, error) {
 	return slices.CompactFunc(refs, func(a, b feed.Ref) bool { return a.Post == b.Post }), nil
 }
 
+// same reports whether the topic still is the one that was read up to next. One that
+// was made again is shorter, or has another record before next.
+func (l *asideList) same(ctx context.Context, committed int64) (bool, error) {
+	if l.last.AppendTime.IsZero() || l.last.Offset < committed {
+		return true, nil // nothing was read, or it need not be there any more
+	}
+	records, err := l.log.Read(ctx, topicAside, 0, l.last.Offset, 1)
+	if err != nil {
+		return false, err
+	}
+	if len(records) > 0 {
+		r := records[0]
+		return r.Offset == l.last.Offset && r.Post == l.last.Post && r.AppendTime.Equal(l.last.AppendTime), nil
+	}
+	// It lies beyond the end, or is not readable yet. Pending knows the true end.
+	pending, err := l.log.Pending(ctx, groupReplay, topicAside)
+	if err == nil && committed+pending[0].Count > l.last.Offset {
+		err = feed.Unavailable("read what was set aside", errors.New("its last record is not readable yet"))
+	}
+	return false, err
+}
+
 // reset forgets all but which were replayed, which stays true.
 func (l *asideList) reset(start int64) {
 	*l = asideList{log: l.log, start: start, next: start, replayed: l.replayed, rest: feed.MaxPostID}
@@ -98,6 +127,7 @@ func (l *asideList) read(ctx context.Context, start int64) error {
 	}
 	return eachAside(ctx, l.log, l.next, func(r eventlog.Record) error {
 		l.next = r.Offset + 1
+		l.last = eventlog.Record{Offset: r.Offset, Post: r.Post, AppendTime: r.AppendTime}
 		l.add(r)
 		return nil
 	})
