@@ -15,11 +15,15 @@ import (
 // consume works on a lane until ctx ends.
 func (f *Fanout) consume(ctx context.Context, l lane) {
 	for pause := newPause(); ctx.Err() == nil; pause.wait(ctx) {
+		began := time.Now()
 		err := f.cfg.Log.Consume(ctx, Group, l.topic, func(ctx context.Context, p eventlog.Partition) error {
 			return f.consumePartition(ctx, l, p)
 		})
 		if err != nil && ctx.Err() == nil {
 			f.cfg.Logger.Error("a lane stopped; joining again", "lane", l.topic, "err", err)
+		}
+		if time.Since(began) > maxPause {
+			pause = newPause() // it worked for a while
 		}
 	}
 }

@@ -35,6 +35,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -63,6 +64,9 @@ type Config struct {
 	Heavy int
 	// NoRelay and NoWork say what this process leaves to others.
 	NoRelay, NoWork bool
+	// Sweep is how often the outbox is looked at without being woken, for events of
+	// processes that died before they could wake anybody; 1 s by default.
+	Sweep time.Duration
 }
 
 // Fanout is a running fan-out. Start and Stop it once; the other methods are safe
@@ -90,6 +94,9 @@ func New(cfg Config) (*Fanout, error) {
 	if cfg.Heavy <= 0 {
 		cfg.Heavy = max(1, runtime.GOMAXPROCS(0)/2)
 	}
+	if cfg.Sweep <= 0 {
+		cfg.Sweep = time.Second
+	}
 	f := &Fanout{cfg: cfg, wake: make(chan struct{}, 1)}
 	f.metrics = newMetrics(cfg.Registerer)
 	f.progress = newProgress(cfg, f.metrics)
@@ -98,10 +105,15 @@ func New(cfg Config) (*Fanout, error) {
 	return f, nil
 }
 
-// Start asks how far delivery got, so that Top is right from the first read on,
-// and begins to work.
+// startPatience bounds Start: engines that open and then hang are told of soon.
+const startPatience = 8 * time.Second
+
+// Start asks how far delivery got, so that Progress is right from the first read on,
+// and begins to work. It fails if that cannot be asked within startPatience.
 func (f *Fanout) Start() error {
-	if err := f.progress.refresh(f.fetching); err != nil {
+	ctx, cancel := context.WithTimeout(f.fetching, startPatience)
+	defer cancel()
+	if err := f.progress.refresh(ctx); err != nil {
 		return err
 	}
 	f.run(f.progress.run)

@@ -12,9 +12,6 @@ import (
 const (
 	// relayBatch is how many events are appended to the log together.
 	relayBatch = 512
-	// sweep is how often the outbox is looked at without being woken, for
-	// events of processes that died before they could wake anybody.
-	sweep = time.Second
 	// busy is how many events in one round show that posts keep coming, and relayRest
 	// how long the relay rests then.
 	busy      = 4
@@ -28,7 +25,7 @@ const (
 // its rounds, since a round costs storage, the log, and the planner of each partition
 // much the same for one event as for ten.
 func (f *Fanout) relay(ctx context.Context) {
-	tick := time.NewTicker(sweep)
+	tick := time.NewTicker(f.cfg.Sweep)
 	defer tick.Stop()
 	pause := newPause()
 	for ctx.Err() == nil {

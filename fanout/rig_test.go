@@ -39,6 +39,7 @@ type rig struct {
 	// registerer takes the metrics; nil for none. heavy is Config.Heavy.
 	registerer prometheus.Registerer
 	heavy      int
+	sweep      time.Duration // Config.Sweep
 }
 
 func newRig(t *testing.T) *rig {
@@ -69,12 +70,19 @@ func must(t testing.TB, err error) {
 // for batches in flight.
 func (r *rig) start() (*fanout.Fanout, func()) {
 	r.Helper()
+	f, kill := r.prepare()
+	must(r.T, f.Start())
+	return f, kill
+}
+
+// prepare is start without Start.
+func (r *rig) prepare() (*fanout.Fanout, func()) {
+	r.Helper()
 	f, err := fanout.New(fanout.Config{
 		Posts: r.store, Graph: r.graph, Timelines: r.timelines, Log: r.log, Tiers: r.tiers,
-		Logger: slog.New(slog.DiscardHandler), Registerer: r.registerer, Heavy: r.heavy,
+		Logger: slog.New(slog.DiscardHandler), Registerer: r.registerer, Heavy: r.heavy, Sweep: r.sweep,
 	})
 	must(r.T, err)
-	must(r.T, f.Start())
 	kill := func() {
 		dead, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -252,6 +260,7 @@ type testLog struct {
 	eventlog.Log
 	down atomic.Bool
 	mute atomic.Bool // does not tell what is pending
+	hung atomic.Bool // nor that it does not
 	gap  atomic.Bool
 	// appended holds the keys and partitions of what was appended, by topic.
 	mu       sync.Mutex
@@ -277,6 +286,10 @@ func (l *testLog) Append(ctx context.Context, topic string, records ...eventlog.
 }
 
 func (l *testLog) Pending(ctx context.Context, group, topic string) ([]eventlog.Pending, error) {
+	if l.hung.Load() {
+		<-ctx.Done()
+		return nil, feed.Unavailable("ask the log", ctx.Err())
+	}
 	if l.mute.Load() {
 		return nil, feed.Unavailable("ask the log", context.DeadlineExceeded)
 	}
