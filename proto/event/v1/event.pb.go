@@ -210,8 +210,8 @@ func (x *Parked) GetViewerIds() []int64 {
 	return nil
 }
 
-// SetAside is an event that could not be handled, with the reason; it can be
-// replayed onto the topic from which it came. Topic: set-aside.
+// SetAside is an event that could not be handled, with the reason. A replay delivers
+// the post afresh; key and value are cut, for people to look at. Topic: set-aside.
 type SetAside struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Topic  string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
