@@ -1,7 +1,7 @@
 // Package readonly is for looking at a folder of Pebble that must not change, as the
 // offline checks of both embedded engines do: a file system that refuses every change,
-// and what Pebble cannot read in words for an operator. It knows nothing of what the
-// engines keep.
+// and what Pebble cannot read in words for an operator. The engines themselves use these
+// words, too. It knows nothing of what they keep.
 package readonly
 
 import (

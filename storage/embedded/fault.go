@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+
+	"skein/internal/readonly"
 )
 
 // fault is the mark of a store that has failed. It is set once and never
@@ -29,7 +31,7 @@ type fault struct {
 // fail marks the store, then tells OnFatal, which as a rule does not return. It
 // may be called from any goroutine, Pebble's included.
 func (f *fault) fail(err error) {
-	err = fmt.Errorf("the store in %s cannot go on (look at the disk: space, health, permissions; then start again, nothing acknowledged is lost): %w", f.dir, err)
+	err = fmt.Errorf("the store in %s cannot go on (%s): %w", f.dir, readonly.Advice(err), readonly.Plain(err))
 	f.cause.CompareAndSwap(nil, &err)
 	f.report(false)
 }
@@ -37,7 +39,7 @@ func (f *fault) fail(err error) {
 // background is fail for flushes and compactions. Pebble repeats them for ever, in
 // its Open too, which then does not return: so OnFatal is told even during Open.
 func (f *fault) background(err error) {
-	err = fmt.Errorf("the store in %s cannot write (look at the disk: space, health, permissions; then start again, nothing acknowledged is lost): %w", f.dir, err)
+	err = fmt.Errorf("the store in %s cannot write (%s): %w", f.dir, readonly.Advice(err), readonly.Plain(err))
 	f.cause.CompareAndSwap(nil, &err)
 	f.report(true)
 }

@@ -1,9 +1,11 @@
 package embedded_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -265,6 +267,92 @@ func wantUnavailable(t *testing.T, err error) {
 	t.Helper()
 	if feed.CodeOf(err) != feed.CodeUnavailable || err == nil {
 		t.Errorf("error %v, want unavailable", err)
+	}
+}
+
+// What the operating system refuses is no damage: a sound folder may not be called so.
+func TestOpen_RefusedByTheSystem(t *testing.T) {
+	for refusal, words := range map[syscall.Errno]string{
+		syscall.EMFILE: "ulimit -n", syscall.EACCES: "this user may read", syscall.ENOSPC: "make room", syscall.EIO: "look at the disk",
+	} {
+		for _, kind := range []errorfs.OpKind{errorfs.OpOpen, errorfs.OpOpenDir, errorfs.OpList} {
+			d := newBrokenDisk()
+			s, _ := openBroken(t, d)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			d.set(func(op errorfs.Op) error {
+				if op.Kind == kind {
+					return refusal
+				}
+				return nil
+			})
+			s, err := embedded.Open("store", embedded.Options{FS: d.fs(), OnFatal: func(error) {}})
+			if err == nil {
+				s.Close()
+				t.Fatalf("%v of %v: the folder opened", refusal, kind)
+			}
+			if text := err.Error(); strings.Contains(text, "is damaged:") || strings.Contains(text, "restore") || !strings.Contains(text, words) {
+				t.Errorf("%v of %v: %v; should say %q", refusal, kind, err, words)
+			}
+		}
+	}
+}
+
+// Damage that is met while the store serves is called so: starting again is no way out.
+func TestDamage_UnderARead(t *testing.T) {
+	dir := t.TempDir()
+	id := feed.IDAt(time.Now())
+	for range 2 { // the second opening makes a table of what the first one wrote
+		s := open(t, dir, embedded.Options{})
+		for range 100 {
+			id++
+			if _, err := s.CreatePost(bg, storage.Draft{Post: feed.Post{ID: id, Author: 7, Text: strings.Repeat("honk", 500)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fatal := make(chan error, 1)
+	var warned bytes.Buffer
+	s := open(t, dir, embedded.Options{
+		OnFatal: func(err error) { fatal <- err }, Logger: slog.New(slog.NewTextHandler(&warned, nil)),
+		CacheBytes: 1, // every block is read anew
+	})
+	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatalf("no table in %s: %v", dir, err)
+	}
+	for _, name := range tables {
+		file, err := os.OpenFile(name, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := file.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := int64(0); at < info.Size()*9/10; at += 64 {
+			if _, err := file.WriteAt([]byte("geese"), at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file.Close()
+	}
+	_, err = s.Newest(bg, []storage.Range{{Author: 7, First: 1, Before: feed.MaxPostID}}, 300)
+	failure := receive(t, "OnFatal", fatal)
+	if strings.Contains(failure.Error(), "nothing acknowledged is lost") || !strings.Contains(failure.Error(), "skein check") || !strings.Contains(failure.Error(), "skein restore") {
+		t.Errorf("OnFatal got %v", failure)
+	}
+	for _, err := range []error{err, failure} {
+		if err == nil || strings.Contains(err.Error(), "carrier") || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), ".sst is damaged") {
+			t.Errorf("not for people: %v", err)
+		}
+	}
+	if strings.Contains(warned.String(), "carrier") {
+		t.Errorf("logged %s", &warned)
 	}
 }
 

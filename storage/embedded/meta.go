@@ -2,10 +2,11 @@ package embedded
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"skein/internal/readonly"
 )
 
 // format is the version of keys and values that this code reads and writes.
@@ -22,11 +23,11 @@ func (s *Store) loadMeta() error {
 	case err != nil:
 		return err
 	case !found && s.existed:
-		return errors.New("it holds data but not its format: its manifest or log is damaged. Restore the folder from a copy, or move it away to begin an empty one")
+		return fmt.Errorf("%w: it holds data but not its format, so its manifest or log is damaged", readonly.ErrDamaged)
 	case !found:
 		return s.initMeta()
 	case ns[0] > format:
-		return fmt.Errorf("it has format %d and this program reads up to %d: use a newer program", ns[0], format)
+		return fmt.Errorf("it has format %d and this program reads up to %d: %w", ns[0], format, errNewer)
 	}
 	found, err = s.lookup(keyToken, func(value []byte) error {
 		s.token = append([]byte(nil), value...)

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"skein/feed"
+	"skein/internal/readonly"
 )
 
 // Options says how to open a store. The zero value is usable.
@@ -74,7 +75,7 @@ func (o Options) tuned(f *fault) *pebble.Options {
 		EventListener: &pebble.EventListener{
 			// Pebble would retry a failed flush for ever, while memory fills.
 			BackgroundError: f.background,
-			DataCorruption:  func(info pebble.DataCorruptionInfo) { f.fail(info.Details) },
+			DataCorruption:  func(info pebble.DataCorruptionInfo) { f.fail(readonly.Corruption(info)) },
 			DiskSlow: func(info pebble.DiskSlowInfo) {
 				o.Logger.Warn("the disk is slow", "folder", f.dir, "what", info.String())
 			},

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"skein/feed"
+	"skein/internal/readonly"
 	"skein/storage"
 )
 
@@ -74,7 +75,7 @@ func lockFolder(dir string, opts Options) (*pebble.Lock, error) {
 	}
 	lock, err := pebble.LockDirectory(dir, opts.FS)
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
-		return nil, fmt.Errorf("cannot write to the folder %s (choose one that you may write to): %w", dir, err)
+		return nil, fmt.Errorf("cannot write to the folder %s (%s): %w", dir, readonly.Advice(err), err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the folder %s is in use by another process (stop that one, or choose another folder): %w", dir, err)
@@ -85,7 +86,7 @@ func lockFolder(dir string, opts Options) (*pebble.Lock, error) {
 func (s *Store) openLocked(opts Options) error {
 	var err error
 	if s.existed, err = holdsData(s.dir, opts); err != nil {
-		return fmt.Errorf("cannot read the folder %s: %w", s.dir, err)
+		return s.cannotOpen(err)
 	}
 	po := opts.tuned(s.fault)
 	po.Lock = s.lock
@@ -95,7 +96,7 @@ func (s *Store) openLocked(opts Options) error {
 		err = s.failed()
 	}
 	if err != nil {
-		return fmt.Errorf("cannot open the store in %s (if its disk is well, the folder is damaged: restore it from a copy, or move it away to begin an empty one): %w", s.dir, err)
+		return s.cannotOpen(err)
 	}
 	s.db = db
 	err = s.load()
@@ -108,7 +109,7 @@ func (s *Store) openLocked(opts Options) error {
 	if s.failed() == nil {
 		err = errors.Join(err, db.Close())
 	}
-	return fmt.Errorf("cannot open the store in %s: %w", s.dir, err)
+	return s.cannotOpen(err)
 }
 
 // holdsData reports whether a store with anything in it was ever in dir: it has a

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"skein/feed"
+	"skein/internal/readonly"
 )
 
 // fate remembers whether the store has failed. Pebble writes to it (as its
@@ -44,7 +45,7 @@ func (f *fate) background(cause error) { f.remember(cause, true) }
 
 func (f *fate) remember(cause error, tell bool) {
 	err := feed.Unavailable("use the event log in "+f.dir, fmt.Errorf(
-		"its store failed: %w; see that the disk is sound and not full, then start again", cause))
+		"its store failed (%s): %w", readonly.Advice(cause), readonly.Plain(cause)))
 	f.mu.Lock()
 	first := f.mu.err == nil
 	if first {
@@ -89,9 +90,12 @@ func (f *fate) Errorf(format string, args ...any) {
 // Fatalf is called by Pebble, perhaps with its locks held, when it cannot go on.
 func (f *fate) Fatalf(format string, args ...any) { f.fail(fmt.Errorf(format, args...)) }
 
-// listener makes failures of flushes and compactions ours.
+// listener makes failures of flushes and compactions ours, and damage.
 func (f *fate) listener() *pebble.EventListener {
-	l := &pebble.EventListener{BackgroundError: f.background}
+	l := &pebble.EventListener{
+		BackgroundError: f.background,
+		DataCorruption:  func(info pebble.DataCorruptionInfo) { f.fail(readonly.Corruption(info)) },
+	}
 	l.EnsureDefaults(f)
 	return l
 }

@@ -2,11 +2,12 @@ package embedded
 
 import (
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"time"
 
 	"skein/fanout/eventlog"
 	"skein/feed"
+	"skein/internal/readonly"
 )
 
 // The first byte of a key says what it holds; see the package comment.
@@ -52,7 +53,7 @@ func offsetValue(offset int64) []byte { return binary.BigEndian.AppendUint64(nil
 // the key (4), the key and the value.
 const recordHeaderLen = 3*8 + 4
 
-var errShortValue = errors.New("a stored value is shorter than its layout says")
+var errShortValue = fmt.Errorf("%w: a stored value is shorter than its layout says", readonly.ErrDamaged)
 
 func recordLen(r *eventlog.Record) int { return recordHeaderLen + len(r.Key) + len(r.Value) }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"skein/fanout/eventlog"
+	"skein/internal/readonly"
 )
 
 // memTableSize bounds what is held of appends before it is written out; Pebble
@@ -74,11 +75,7 @@ func explain(dir string, err error) error {
 		return err
 	case errors.Is(err, syscall.EAGAIN), strings.Contains(err.Error(), "lock held by current process"):
 		return fmt.Errorf("the event log in %s is in use by another process: stop that one, or choose another folder: %w", dir, err)
-	case errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("cannot open the event log in %s, the disk is full: make room and start again: %w", dir, err)
-	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("cannot open the event log in %s: see that it is a folder which this user may write: %w", dir, err)
 	default:
-		return fmt.Errorf("the event log in %s is damaged: keep the folder aside, then restore it from a copy, or begin with an empty one: %w", dir, err)
+		return fmt.Errorf("cannot open the event log in %s (%s): %w", dir, readonly.Advice(err), readonly.Plain(err))
 	}
 }

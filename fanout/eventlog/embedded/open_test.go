@@ -5,9 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"skein/fanout/eventlog"
 )
@@ -80,6 +84,40 @@ func TestDamaged(t *testing.T) {
 			}
 			damage(t, filepath.Join(dir, pattern))
 			refused(t, dir, []eventlog.Topic{posts}, dir, "damaged", "restore")
+		})
+	}
+}
+
+// What the operating system refuses is no damage: a sound log may not be called so.
+func TestRefusedByTheSystem(t *testing.T) {
+	for refusal, words := range map[syscall.Errno]string{
+		syscall.EMFILE: "ulimit -n", syscall.EACCES: "this user may read", syscall.ENOSPC: "make room", syscall.EIO: "look at the disk",
+	} {
+		t.Run(refusal.Error(), func(t *testing.T) {
+			var refusing atomic.Bool
+			disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if refusing.Load() && (op.Kind == errorfs.OpOpen || op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpOpenDir) {
+					return refusal
+				}
+				return nil
+			}))
+			opts := Options{FS: disk, OnFatal: func(err error) { t.Errorf("OnFatal instead of an error: %v", err) }}
+			l, err := Open("log", []eventlog.Topic{posts}, opts)
+			must(t, err)
+			must(t, l.Close())
+			refusing.Store(true)
+			if l, err = Open("log", []eventlog.Topic{posts}, opts); err == nil {
+				l.Close()
+				t.Fatal("the folder opened")
+			}
+			for _, word := range []string{"is damaged:", "restore"} {
+				if strings.Contains(err.Error(), word) {
+					t.Errorf("says %q: %v", word, err)
+				}
+			}
+			if !strings.Contains(err.Error(), words) || !strings.Contains(err.Error(), refusal.Error()) {
+				t.Errorf("should say %q: %v", words, err)
+			}
 		})
 	}
 }

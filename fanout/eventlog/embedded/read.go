@@ -9,6 +9,7 @@ import (
 
 	"skein/fanout/eventlog"
 	"skein/feed"
+	"skein/internal/readonly"
 )
 
 // maxReadBytes bounds what one Fetch or Read takes into memory (F4); it may be
@@ -90,7 +91,7 @@ func (l *Log) read(t *topic, partition int, from, head int64, limit int) ([]even
 }
 
 func (l *Log) unreadable(t *topic, err error) error {
-	return feed.Unavailable(fmt.Sprintf("read topic %q of the event log in %s", t.name, l.fate.dir), err)
+	return feed.Unavailable(fmt.Sprintf("read topic %q of the event log in %s", t.name, l.fate.dir), readonly.Plain(err))
 }
 
 // bounds of all keys that begin with prefix, which does not end in 0xff.
