@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"net"
 	"strconv"
@@ -111,7 +112,14 @@ func (o *options) call(parent context.Context, f func(ctx context.Context, s *se
 	defer s.close()
 	ctx, cancel := context.WithTimeout(parent, o.timeout)
 	defer cancel()
-	return o.failure(f(ctx, s))
+	err = f(ctx, s)
+	if _, ok := errors.AsType[*fs.PathError](err); ok { // the one file here is stdout
+		return &Failure{
+			What:   fmt.Sprintf("the server answered, but the answer cannot be shown: %s", err),
+			Advice: []string{"What was asked for is done."},
+		}
+	}
+	return o.failure(err)
 }
 
 // failure makes err a *Failure if it is a gRPC status.
