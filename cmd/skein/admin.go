@@ -24,6 +24,7 @@ import (
 // needs the engines that the server has open. It speaks HTTP on a socket in the data
 // directory. It is no part of the API: both ends are of one version.
 //
+//	GET  /alive            nothing; one whose answer takes long sees that there is somebody
 //	POST /checkpoint       makes one, tells its folder, and removes it when the
 //	                       caller hangs up
 //	GET  /deadletters      what is set aside
@@ -66,6 +67,7 @@ func openAdmin(dir string, set *engines.Set, f *fanout.Fanout, log *slog.Logger)
 		return nil, fmt.Errorf("cannot listen for skein's own commands: %w", err)
 	}
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /alive", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("POST /checkpoint", a.counted(a.checkpoint))
 	mux.HandleFunc("GET /deadletters", a.counted(a.list))
 	mux.HandleFunc("POST /deadletters/replay", a.counted(a.replay))

@@ -10,16 +10,19 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // adminClient asks the server that has a data directory.
 type adminClient struct {
 	dir  string
 	http *http.Client
+	// patience is how long a server may not say a thing.
+	patience time.Duration
 }
 
 func newAdminClient(dir string) *adminClient {
-	return &adminClient{dir: dir, http: &http.Client{Transport: &http.Transport{
+	return &adminClient{dir: dir, patience: 10 * time.Second, http: &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (connection net.Conn, err error) {
 			err = atSocket(dir, func(path string) error {
@@ -29,6 +32,42 @@ func newAdminClient(dir string) *adminClient {
 			return connection, err
 		},
 	}}}
+}
+
+// watch returns a context that ends when the server says nothing for too long. What was
+// asked of it may take longer than that, so it is asked beside whether it is there. The
+// caller calls stop.
+func (c *adminClient) watch(ctx context.Context) (watched context.Context, stop func()) {
+	ctx, end := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for c.alive(ctx) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(c.patience / 4):
+			}
+		}
+		end(fmt.Errorf("the skein that has %s did not answer for %s; see whether it hangs, was stopped or is overloaded, and try again", c.dir, c.patience))
+	}()
+	return ctx, func() { end(nil); <-done }
+}
+
+// alive is false when the server lets a question wait. One that is not there refuses
+// it, as it does what the caller asks.
+func (c *adminClient) alive(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://skein/alive", nil)
+	if err != nil {
+		return true
+	}
+	answer, err := c.http.Do(request)
+	if err == nil {
+		_ = answer.Body.Close()
+	}
+	return !errors.Is(err, context.DeadlineExceeded)
 }
 
 // ask sends a request, and returns what is answered; the caller closes it.
@@ -60,10 +99,20 @@ func (c *adminClient) ask(ctx context.Context, method, path string, body any) (i
 // ends when the server lets go of it before.
 func (c *adminClient) checkpoint(ctx context.Context) (answer checkpointAnswer, lost context.Context, release func(), err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	asking, enough := c.watch(ctx)
+	stopAsking := context.AfterFunc(asking, func() { cancel(context.Cause(asking)) })
 	body, err := c.ask(ctx, http.MethodPost, "/checkpoint", nil)
 	if err == nil {
 		lines := json.NewDecoder(body)
-		if err = lines.Decode(&answer); err == nil {
+		err = lines.Decode(&answer)
+	}
+	stopAsking()
+	enough() // from here on the server need not do a thing
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	if body != nil {
+		if err == nil {
 			watched := make(chan struct{})
 			go func() {
 				defer close(watched)
@@ -79,15 +128,22 @@ func (c *adminClient) checkpoint(ctx context.Context) (answer checkpointAnswer, 
 }
 
 func (c *adminClient) deadLetters(ctx context.Context, limit int) (letters deadLetters, err error) {
+	ctx, stop := c.watch(ctx)
+	defer stop()
 	body, err := c.ask(ctx, http.MethodGet, fmt.Sprintf("/deadletters?limit=%d", limit), nil)
 	if err != nil {
 		return letters, err
 	}
 	defer body.Close()
-	return letters, json.NewDecoder(body).Decode(&letters)
+	if err = json.NewDecoder(body).Decode(&letters); err != nil && context.Cause(ctx) != nil {
+		err = context.Cause(ctx)
+	}
+	return letters, err
 }
 
 func (c *adminClient) replay(ctx context.Context, offsets []int64, each func(deadLetter)) error {
+	ctx, stop := c.watch(ctx)
+	defer stop()
 	body, err := c.ask(ctx, http.MethodPost, "/deadletters/replay", offsets)
 	if err != nil {
 		return err
@@ -96,6 +152,9 @@ func (c *adminClient) replay(ctx context.Context, offsets []int64, each func(dea
 	for lines := json.NewDecoder(body); ; {
 		var line replayLine
 		if err := lines.Decode(&line); err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
 			return errors.New("the server stopped before the replay was through; list what is left, and try again")
 		}
 		if line.Letter != nil {
