@@ -428,4 +428,19 @@ func TestBackupIsNotOpened(t *testing.T) {
 			t.Errorf("a check of a backup, one file %s: %s", name, stdout)
 		}
 	}
+
+	// Of what cannot be read nobody knows if it was changed.
+	unreadable := filepath.Join(to, "unreadable")
+	if err := os.CopyFS(unreadable, os.DirFS(backup)); err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range []func(string) error{os.Remove, func(path string) error { return os.Mkdir(path, 0o700) }} {
+		if err := change(filepath.Join(unreadable, "identity")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stdout, _ := ask(t, exitError, "check", "--data-dir", unreadable)
+	if !strings.Contains(stdout, "wrong    backup: cannot read ") || strings.Contains(stdout, "was changed") {
+		t.Errorf("a check of a backup, one file unreadable: %s", stdout)
+	}
 }

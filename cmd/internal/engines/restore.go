@@ -135,25 +135,33 @@ func CheckBackup(ctx context.Context, folder string, begin, step func(bytes int6
 	}
 	begin(b.Bytes())
 	var files []File
+	unread := map[string]bool{} // of these nobody knows if they were changed
 	err = eachFile(folder, func(rel string, isFolder bool) error {
 		if isFolder {
 			return nil
 		}
 		file, err := digest(ctx, filepath.Join(folder, rel), io.Discard, step)
 		file.Path = filepath.ToSlash(rel)
-		if err == nil {
+		switch {
+		case err == nil:
 			files = append(files, file)
+		case !errors.Is(err, fs.ErrNotExist) && context.Cause(ctx) == nil:
+			unread[file.Path] = true
+			found(fmt.Sprintf("cannot read %s: %s", file.Path, err))
 		}
-		return context.Cause(ctx) // what cannot be read is not as it was
+		return context.Cause(ctx)
 	})
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
 	if err != nil {
-		found(err.Error())
+		found(fmt.Sprintf("cannot read all of it: %s", err))
+		return nil
 	}
 	for _, path := range compareFiles(b.Files, files) {
-		found(changed(path))
+		if !unread[path] {
+			found(changed(path))
+		}
 	}
 	return nil
 }
