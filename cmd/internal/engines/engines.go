@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -65,8 +66,16 @@ func Open(ctx context.Context, c Config, o Options) (*Set, error) {
 	return s, nil
 }
 
-func (s *Set) open(ctx context.Context, c Config, o Options) error {
+func (s *Set) open(ctx context.Context, c Config, o Options) (err error) {
 	if onDisk, _ := c.OnDisk(); onDisk {
+		gone := c.Log == nameEmbedded && isEmpty(filepath.Join(c.DataDir, logFolder)) && !isEmpty(filepath.Join(c.DataDir, storageFolder))
+		if gone {
+			defer func() {
+				if err == nil {
+					warnLogGone(c, o)
+				}
+			}()
+		}
 		if err := makeFolders(c.DataDir, storageFolder, logFolder); err != nil {
 			return err
 		}
@@ -84,6 +93,22 @@ func (s *Set) open(ctx context.Context, c Config, o Options) error {
 		return err
 	}
 	return s.openTimelines(ctx, c, o)
+}
+
+// isEmpty reports whether a folder is missing, or has nothing in it.
+func isEmpty(folder string) bool {
+	entries, err := os.ReadDir(folder)
+	return len(entries) == 0 && (err == nil || errors.Is(err, fs.ErrNotExist))
+}
+
+// warnLogGone says what is lost with a log that somebody removed. What waits in the
+// outbox comes into the new one.
+func warnLogGone(c Config, o Options) {
+	lost := "only what was set aside (skein deadletters): timelines are rebuilt from storage"
+	if c.Timelines != nameMemory {
+		lost = "what was set aside (skein deadletters), and in stored timelines the posts that were not delivered yet"
+	}
+	o.Logger.Warn("the event log was gone, and an empty one was begun", "folder", filepath.Join(c.DataDir, logFolder), "lost", lost)
 }
 
 // hold takes the data directory until Close.

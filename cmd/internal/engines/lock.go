@@ -22,16 +22,15 @@ var ErrInUse = errors.New("in use by another skein")
 
 // Look takes the data directory for looking at it: beside others who look, and not
 // beside one that changes it. It changes nothing, so a directory that no process
-// ever had, such as a backup, is not locked.
+// ever had, such as a backup, is not locked. One of the engines' folders may be missing.
 func Look(dir string) (io.Closer, error) {
-	for _, name := range []string{storageFolder, logFolder} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return nil, fmt.Errorf("there is no data in %s (%w); name another with --data-dir", dir, err)
-		}
+	_, err := os.Stat(filepath.Join(dir, storageFolder))
+	if _, logErr := os.Stat(filepath.Join(dir, logFolder)); err != nil && logErr != nil {
+		return nil, fmt.Errorf("there is no data in %s (%w); name another with --data-dir", dir, err)
 	}
 	file, err := os.Open(filepath.Join(dir, lockFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return io.NopCloser(nil), nil
+		return io.NopCloser(nil), engineHas(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock the data directory: %w", err)
@@ -41,9 +40,32 @@ func Look(dir string) (io.Closer, error) {
 		err = ErrInUse
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the data directory %s is %w", dir, err), file.Close())
+		err = fmt.Errorf("the data directory %s is %w", dir, err)
+	} else {
+		err = engineHas(dir)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
+}
+
+// engineHas says which engine's folder another process has. The lock of the directory
+// covers them, unless its file was removed below a server.
+func engineHas(dir string) error {
+	for _, name := range []string{storageFolder, logFolder} {
+		file, err := os.Open(filepath.Join(dir, name, lockFile))
+		if err != nil {
+			continue // who reads the folder will say
+		}
+		held := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
+		err = unix.FcntlFlock(file.Fd(), unix.F_GETLK, &held)
+		_ = file.Close() // nothing was written
+		if err == nil && held.Type != unix.F_UNLCK {
+			return fmt.Errorf("the folder %s is %w (process %d)", filepath.Join(dir, name), ErrInUse, held.Pid)
+		}
+	}
+	return nil
 }
 
 // refuseBackup says why nothing may be written to dir, if it is a backup: a change

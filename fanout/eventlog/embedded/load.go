@@ -5,10 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"skein/fanout/eventlog"
+	"skein/internal/readonly"
 )
 
 // load reads what the store knows of the topics, and makes the new ones.
@@ -64,8 +66,12 @@ func (l *Log) checkVersion() error {
 		return err
 	}
 	used := it.First()
+	ours := used && slices.Contains([]byte{topicPrefix, recordPrefix, floorPrefix, commitPrefix}, it.Key()[0])
 	if err := it.Close(); err != nil {
 		return err
+	}
+	if ours {
+		return fmt.Errorf("%w: the folder %s holds records but not their layout, so its manifest or log is damaged", readonly.ErrDamaged, l.fate.dir)
 	}
 	if used {
 		return fmt.Errorf("%w: the folder %s holds another store; choose another folder", errRefused, l.fate.dir)

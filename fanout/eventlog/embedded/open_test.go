@@ -88,6 +88,23 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// A log without the marker of its manifest is begun anew by Pebble, which replays what
+// was not in a table yet: that is our own log, damaged, and not another store.
+func TestMarkerGone(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 { // the second start makes a table of what the first one wrote
+		l := reopened(t, dir)
+		must(t, l.Append(t.Context(), posts.Name, eventlog.Record{Key: []byte("k"), Value: []byte("v")}))
+		must(t, l.Close())
+	}
+	markers, err := filepath.Glob(filepath.Join(dir, "marker.manifest*"))
+	must(t, err)
+	for _, marker := range markers {
+		must(t, os.Remove(marker))
+	}
+	refused(t, dir, []eventlog.Topic{posts}, dir, "it is damaged: skein check")
+}
+
 // What the operating system refuses is no damage: a sound log may not be called so.
 func TestRefusedByTheSystem(t *testing.T) {
 	for refusal, words := range map[syscall.Errno]string{
