@@ -49,7 +49,7 @@ func TestAFolderThatPebbleTakesForEmpty(t *testing.T) {
 				posts, _ := s.GetPosts(context.Background(), []feed.PostID{post.ID})
 				t.Fatalf("it opens, with %d of 1 posts (%v)", len(posts), s.Close())
 			}
-			if !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "copy") {
+			if !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "skein restore") {
 				t.Errorf("the error does not say where, or what to do: %v", err)
 			}
 		})
