@@ -46,6 +46,9 @@ DIR.partial, which only a kill -9 leaves behind.`,
 			}
 			ctx, stop := untilInterrupted(cmd)
 			defer stop()
+			if args[0] == "" {
+				return usageError{errors.New("backup wants DIR, the new or empty folder to copy to")}
+			}
 			return o.backup(ctx, filepath.Clean(args[0]))
 		},
 	}

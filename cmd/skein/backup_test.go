@@ -429,6 +429,10 @@ func TestBackupIsNotOpened(t *testing.T) {
 		}
 	}
 
+	if _, stderr := ask(t, exitUsage, "backup", "", "--data-dir", backup); !strings.Contains(stderr, "backup wants DIR") {
+		t.Errorf("a backup to nowhere: %s", stderr)
+	}
+
 	// Of what cannot be read nobody knows if it was changed.
 	unreadable := filepath.Join(to, "unreadable")
 	if err := os.CopyFS(unreadable, os.DirFS(backup)); err != nil {

@@ -28,13 +28,13 @@ func (f *Failure) Error() string {
 
 // createUser is what the server says of a user that is not there. A person here has a
 // command where it speaks of its calls.
-var createUser = regexp.MustCompile(`user (\d+); create it with GraphService\.CreateUser`)
+var createUser = regexp.MustCompile(`no user (\d+)(; create it with GraphService\.CreateUser)?$`)
 
 // explain says what a call's error means to the person who made it.
 func (o *options) explain(err error) *Failure {
 	target, timeout := o.target, o.timeout
 	answer := status.Convert(err)
-	f := &Failure{What: createUser.ReplaceAllString(answer.Message(), "user $1; create it with `skein user create $1`")}
+	f := &Failure{What: createUser.ReplaceAllString(answer.Message(), "no user $1; create it with `skein user create $1`")}
 	switch answer.Code() {
 	case codes.InvalidArgument:
 		f.Advice = violations(answer)
