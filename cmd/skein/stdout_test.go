@@ -36,14 +36,3 @@ func TestFullStdout(t *testing.T) {
 		}
 	}
 }
-
-// Every command that misses a user says how to make one.
-func TestNoSuchUser(t *testing.T) {
-	server := serve(t, t.TempDir())
-	for _, args := range [][]string{{"user", "999"}, {"home", "999"}, {"post", "999", "honk"}} {
-		_, stderr := ask(t, exitError, append(args, "--target", server.addresses.GRPC)...)
-		if !strings.Contains(stderr, "no user 999; create it with `skein user create 999`") {
-			t.Errorf("%v: %s", args, stderr)
-		}
-	}
-}
