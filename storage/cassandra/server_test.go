@@ -196,7 +196,9 @@ func must(t testing.TB, err error) {
 
 func stores(t testing.TB, url string) storagetest.Stores {
 	s := open(t, url)
-	return storagetest.Stores{Posts: s, Graph: s, Reopen: func(t testing.TB) storagetest.Stores {
+	hosts, _, _, _, err := cassandra.ParseURL(url)
+	must(t, err)
+	return storagetest.Stores{Posts: s, Graph: s, InDoubt: len(hosts) > 1, Reopen: func(t testing.TB) storagetest.Stores {
 		must(t, s.Close())
 		return stores(t, url)
 	}}

@@ -101,10 +101,13 @@ func deleteOnce(t *testing.T, s Stores) {
 	for n := range ids {
 		ids[n] = w.mustCreate(t, 5, text(n)).ID
 	}
-	var won [posts]atomic.Int64
+	var won, doubted [posts]atomic.Int64
 	must(t, together(callers, func(int) error {
 		for n, id := range ids {
-			err := s.Posts.DeletePost(bg, 5, id)
+			doubt, err := s.insist(func() error { return s.Posts.DeletePost(bg, 5, id) })
+			if doubt {
+				doubted[n].Add(1) // it may have won, and not know
+			}
 			if err == nil {
 				won[n].Add(1)
 			} else if feed.CodeOf(err) != feed.CodeNotFound {
@@ -114,7 +117,7 @@ func deleteOnce(t *testing.T, s Stores) {
 		return nil
 	}))
 	for n := range won {
-		if c := won[n].Load(); c != 1 {
+		if c := won[n].Load(); c > 1 || c+doubted[n].Load() < 1 {
 			t.Errorf("%d deletes of post %d succeeded, want 1", c, ids[n])
 		}
 	}

@@ -51,7 +51,11 @@ func concurrentRetries(t *testing.T, s Stores) {
 	seen := map[string]feed.PostID{}
 	must(t, together(keys*retries, func(i int) error {
 		key := fmt.Sprint("key", i%keys)
-		post, err := w.create(1, key, key)
+		var post feed.Post
+		_, err := s.insist(func() (err error) {
+			post, err = w.create(1, key, key)
+			return err
+		})
 		if err != nil {
 			return err
 		}

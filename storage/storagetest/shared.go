@@ -151,8 +151,11 @@ func logName(t *testing.T, s Stores) {
 
 func tokenKey(t *testing.T, s Stores) {
 	keys := make([][]byte, 8)
-	must(t, together(len(keys), func(i int) (err error) {
-		keys[i], err = s.Graph.TokenKey(bg)
+	must(t, together(len(keys), func(i int) error {
+		_, err := s.insist(func() (err error) {
+			keys[i], err = s.Graph.TokenKey(bg)
+			return err
+		})
 		return err
 	}))
 	if s.Reopen != nil {

@@ -26,6 +26,22 @@ type Stores struct {
 	// Reopen closes the stores and opens them again on the same data, as a new
 	// process would. Nil where that means nothing.
 	Reopen func(testing.TB) Stores
+	// InDoubt says that of many who write one row at once some may be answered
+	// feed.CodeUnavailable, their outcome unknown, and try again as clients do.
+	InDoubt bool
+}
+
+// patience is how long a caller in doubt tries again.
+const patience = time.Minute
+
+// insist calls f until it is not in doubt, and reports whether it was.
+func (s Stores) insist(f func() error) (doubted bool, err error) {
+	for began := time.Now(); ; doubted = true {
+		err = f()
+		if !s.InDoubt || feed.CodeOf(err) != feed.CodeUnavailable || time.Since(began) > patience {
+			return doubted, err
+		}
+	}
 }
 
 // Open returns empty stores, and closes them when the test ends.
