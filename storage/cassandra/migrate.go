@@ -236,6 +236,8 @@ func (m *migration) tryLock(ctx context.Context) (ours bool, err error) {
 }
 
 func (m *migration) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout) // what is left of it is for the change
+	defer cancel()
 	ours, err := m.session.Query(`UPDATE skein_lock USING TTL ? SET owner = ? WHERE one = 0 IF owner = ?`, int(lockTime/time.Second), m.owner, m.owner).
 		WithContext(ctx).MapScanCAS(map[string]any{})
 	if err == nil && !ours {

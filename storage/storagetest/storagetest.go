@@ -36,11 +36,14 @@ const patience = time.Minute
 
 // insist calls f until it is not in doubt, and reports whether it was.
 func (s Stores) insist(f func() error) (doubted bool, err error) {
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
 	for began := time.Now(); ; doubted = true {
 		err = f()
 		if !s.InDoubt || feed.CodeOf(err) != feed.CodeUnavailable || time.Since(began) > patience {
 			return doubted, err
 		}
+		<-again.C
 	}
 }
 
