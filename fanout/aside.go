@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"skein/fanout/eventlog"
 	"skein/feed"
@@ -49,6 +50,8 @@ type asideList struct {
 	start int64           // the replay group's offset that refs began at
 	next  int64           // the next offset to read
 	last  eventlog.Record // that was read, without key and value; none if it has no time
+	// unreadable is since when last is expected and not readable, or zero.
+	unreadable time.Time
 	// replayed holds the offsets after start that were replayed.
 	replayed map[int64]bool
 	refs     []asideRef
@@ -92,8 +95,12 @@ func (l *asideList) refresh(ctx context.Context) ([]feed.Ref, error) {
 	return slices.CompactFunc(refs, func(a, b feed.Ref) bool { return a.Post == b.Post }), nil
 }
 
+// unreadableFor is how long a record that should be there may not be readable: longer
+// than a new leader takes to know what it has.
+const unreadableFor = 10 * time.Second
+
 // same reports whether the topic still is the one that was read up to next. One that
-// was made again is shorter, or has another record before next.
+// was made again, or lost its end, is shorter, or has another record before next.
 func (l *asideList) same(ctx context.Context, committed int64) (bool, error) {
 	if l.last.AppendTime.IsZero() || l.last.Offset < committed {
 		return true, nil // nothing was read, or it need not be there any more
@@ -104,14 +111,22 @@ func (l *asideList) same(ctx context.Context, committed int64) (bool, error) {
 	}
 	if len(records) > 0 {
 		r := records[0]
+		l.unreadable = time.Time{}
 		return r.Offset == l.last.Offset && r.Post == l.last.Post && r.AppendTime.Equal(l.last.AppendTime), nil
 	}
-	// It lies beyond the end, or is not readable yet. Pending knows the true end.
+	// It lies beyond the end, or is not readable yet. Pending knows the true end, unless
+	// that lies before what was committed.
 	pending, err := l.log.Pending(ctx, groupReplay, topicAside)
-	if err == nil && committed+pending[0].Count > l.last.Offset {
-		err = feed.Unavailable("read what was set aside", errors.New("its last record is not readable yet"))
+	if err != nil || committed+pending[0].Count <= l.last.Offset {
+		return false, err
 	}
-	return false, err
+	if l.unreadable.IsZero() {
+		l.unreadable = time.Now()
+	}
+	if time.Since(l.unreadable) < unreadableFor {
+		return false, feed.Unavailable("read what was set aside", errors.New("its last record is not readable yet"))
+	}
+	return false, nil
 }
 
 // reset forgets all but which were replayed, which stays true.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -87,4 +88,34 @@ func TestAsideOfATopicMadeAgain(t *testing.T) {
 	want()
 	setAside(t, list.log, 44)
 	want(44)
+}
+
+// behind is a log that has less than it says.
+type behind struct{ eventlog.Log }
+
+func (behind) Read(context.Context, string, int, int64, int) ([]eventlog.Record, error) {
+	return nil, nil
+}
+
+// A record that should be there and cannot be read holds the list up, as a new leader
+// may not show it yet, but not for ever.
+func TestAsideOfALogThatIsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := asideLog(t, 1, 2)
+		list := asideList{log: log}
+		if refs, err := list.refresh(t.Context()); err != nil || len(refs) != 2 {
+			t.Fatalf("listed %v, %v", refs, err)
+		}
+		list.log = behind{log}
+		began := time.Now()
+		for time.Since(began) < unreadableFor {
+			if refs, err := list.refresh(t.Context()); feed.CodeOf(err) != feed.CodeUnavailable {
+				t.Fatalf("after %v: listed %v, %v", time.Since(began), refs, err)
+			}
+			time.Sleep(time.Second) // of a clock that only this test has
+		}
+		if refs, err := list.refresh(t.Context()); err != nil || len(refs) != 0 {
+			t.Errorf("in the end listed %v, %v", refs, err)
+		}
+	})
 }

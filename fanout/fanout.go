@@ -105,15 +105,20 @@ func New(cfg Config) (*Fanout, error) {
 	return f, nil
 }
 
-// startPatience bounds Start: engines that open and then hang are told of soon.
+// startPatience is how long Start waits for the log's first answer: one that opens and
+// then hangs is told of soon.
 const startPatience = 8 * time.Second
 
 // Start asks how far delivery got, so that Progress is right from the first read on,
-// and begins to work. It fails if that cannot be asked within startPatience.
+// and begins to work. It fails if the log does not answer within startPatience. What
+// was set aside it then reads to its end, however much that is.
 func (f *Fanout) Start() error {
 	ctx, cancel := context.WithTimeout(f.fetching, startPatience)
 	defer cancel()
-	if err := f.progress.refresh(ctx); err != nil {
+	if _, err := f.cfg.Log.Pending(ctx, Group, topicPosts); err != nil {
+		return err
+	}
+	if err := f.progress.refresh(f.fetching); err != nil {
 		return err
 	}
 	f.run(f.progress.run)

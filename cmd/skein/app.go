@@ -117,13 +117,18 @@ func (a *App) open(alter func(*engines.Set)) (err error) {
 	return nil
 }
 
-// fatal is told by an engine that it cannot go on.
+// fatal is told by an engine that it cannot go on. Where an engine may not return, the
+// process ends here: while it opens, and while it is closed.
 func (a *App) fatal(err error) {
+	doing := "cannot start: "
 	if a.opened.Load() {
 		a.fail(err)
-		return
+		if !errors.Is(context.Cause(a.healthy), context.Canceled) {
+			return
+		}
+		doing = "cannot stop in order: "
 	}
-	a.log.Error("cannot start: " + err.Error())
+	a.log.Error(doing + err.Error())
 	os.Exit(exitError)
 }
 

@@ -61,7 +61,7 @@ func (s *Server) create(ctx context.Context, draft storage.Draft) (feed.Post, er
 
 // DeletePost commits the delete and then announces it. A post that is gone already is
 // announced as well: the call that deleted it may not have come that far, and may have
-// died before.
+// died before. An id that is still to come never was one.
 func (s *postService) DeletePost(ctx context.Context, r *feedv1.DeletePostRequest) (*emptypb.Empty, error) {
 	if err := validateDeletePost(r); err != nil {
 		return nil, err
@@ -69,6 +69,9 @@ func (s *postService) DeletePost(ctx context.Context, r *feedv1.DeletePostReques
 	id := feed.PostID(r.GetId())
 	err := s.posts.DeletePost(ctx, feed.UserID(r.GetAuthorId()), id)
 	if err != nil && feed.CodeOf(err) != feed.CodeNotFound {
+		return nil, err
+	}
+	if err != nil && id.Time().After(s.posts.Now().Add(feed.MaxIDAge)) {
 		return nil, err
 	}
 	if err := s.announce(ctx, timeline.Act{Deleted: id}); err != nil {

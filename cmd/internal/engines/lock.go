@@ -51,7 +51,8 @@ func Look(dir string) (io.Closer, error) {
 }
 
 // engineHas says which engine's folder another process has. The lock of the directory
-// covers them, unless its file was removed below a server.
+// covers them, unless its file was removed below a server. Not for a process that has
+// them open: closing the file gives up its own lock.
 func engineHas(dir string) error {
 	for _, name := range []string{storageFolder, logFolder} {
 		file, err := os.Open(filepath.Join(dir, name, lockFile))

@@ -3,6 +3,7 @@ package rpc
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -34,8 +35,8 @@ func newGates(config Config) *gates {
 	return &gates{
 		silence: cmp.Or(config.silence, silence),
 		api:     gate{newIncoming(config.MaxInFlight, within), newLimit(config.MaxInFlight), newLimit(max(1, config.MaxInFlight/streamShare))},
-		// Each connection may watch the health.
-		others: gate{newIncoming(config.MaxConnections, within), newLimit(config.MaxConnections), newLimit(config.MaxConnections)},
+		// Each connection may watch the health, and whoever only asks is answered beside.
+		others: gate{newIncoming(config.MaxConnections, within), newLimit(2 * config.MaxConnections), newLimit(config.MaxConnections)},
 	}
 }
 
@@ -111,13 +112,20 @@ type talking struct {
 // RecvMsg leaves what waits for the message to the end of the call, which is near.
 func (t talking) RecvMsg(m any) error {
 	received := make(chan error, 1)
-	go func() { received <- t.ServerStream.RecvMsg(m) }()
+	go func() {
+		defer func() {
+			if p := recover(); p != nil { // else it would end the process
+				received <- fmt.Errorf("receive a message: panic: %v", p)
+			}
+		}()
+		received <- t.ServerStream.RecvMsg(m)
+	}()
 	timer := time.NewTimer(t.silence)
 	defer timer.Stop()
 	select {
 	case err := <-received:
 		return err
 	case <-timer.C:
-		return feed.Exhausted(RetryAfter, "nothing came for %s; try again, without a pause", t.silence)
+		return feed.Exhausted(RetryAfter, "nothing came for %s; try again, and send without such a pause", t.silence)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"skein/feed"
+	"skein/feed/server"
 )
 
 // incoming bounds the calls whose request has not come to its end yet. gRPC takes a
@@ -26,12 +27,14 @@ type incoming struct {
 	mu     struct {
 		sync.Mutex
 		calls map[*coming]struct{}
+		of    map[net.Addr]int // how many of each client
+		swept time.Time        // when late calls were looked for
 	}
 }
 
 func newIncoming(most int, within time.Duration) *incoming {
 	in := &incoming{most: most, within: within}
-	in.mu.calls = map[*coming]struct{}{}
+	in.mu.calls, in.mu.of = map[*coming]struct{}{}, map[net.Addr]int{}
 	return in
 }
 
@@ -72,60 +75,97 @@ func (in *incoming) enter(ctx context.Context) (context.Context, error) {
 func (in *incoming) add(c *coming) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if len(in.mu.calls) >= in.most {
+	if len(in.mu.calls) >= in.most && c.began.Sub(in.mu.swept) > in.within/100 {
+		in.mu.swept = c.began
 		for other := range in.mu.calls {
 			if late := c.began.Sub(other.began) > in.within; late || other.Err() != nil {
-				other.cancel()
-				delete(in.mu.calls, other)
+				in.drop(other)
 			}
 		}
 	}
 	if len(in.mu.calls) >= in.most {
-		oldest := in.oldestOfMost(c.client)
+		oldest := in.oldestOfMost(c)
 		if oldest == nil {
 			return false
 		}
-		oldest.cancel()
-		delete(in.mu.calls, oldest)
+		in.drop(oldest)
 	}
 	in.mu.calls[c] = struct{}{}
+	in.mu.of[c.client]++
 	return true
 }
 
-// oldestOfMost returns the oldest call of the client that has the most, if that is at
-// least two more than this client has. The caller holds mu.
-func (in *incoming) oldestOfMost(client net.Addr) (oldest *coming) {
-	calls := map[net.Addr]int{}
-	for c := range in.mu.calls {
-		calls[c.client]++
+// drop takes a call's place, and ends it. The caller holds mu.
+func (in *incoming) drop(c *coming) {
+	in.leave(c)
+	c.cancel()
+}
+
+// leave reports whether a call still had its place. The caller holds mu.
+func (in *incoming) leave(c *coming) bool {
+	if _, ok := in.mu.calls[c]; !ok {
+		return false
 	}
-	for c := range in.mu.calls {
-		if calls[c.client] < calls[client]+2 {
-			continue
+	delete(in.mu.calls, c)
+	if in.mu.of[c.client]--; in.mu.of[c.client] == 0 {
+		delete(in.mu.of, c.client)
+	}
+	return true
+}
+
+// atOnce is how young a call is that is not given up for another: its request is about
+// to be read.
+const atOnce = 100 * time.Millisecond
+
+// oldestOfMost returns the oldest call of the client that has the most, if those are at
+// least two more than the client of c has, and it is not atOnce. The caller holds mu.
+func (in *incoming) oldestOfMost(c *coming) (oldest *coming) {
+	most := c.client
+	for client, calls := range in.mu.of {
+		if calls > in.mu.of[most] {
+			most = client
 		}
-		if oldest == nil || calls[c.client] > calls[oldest.client] || calls[c.client] == calls[oldest.client] && c.began.Before(oldest.began) {
-			oldest = c
+	}
+	if in.mu.of[most] < in.mu.of[c.client]+2 {
+		return nil
+	}
+	for other := range in.mu.calls {
+		if other.client == most && (oldest == nil || other.began.Before(oldest.began)) {
+			oldest = other
 		}
+	}
+	if c.began.Sub(oldest.began) < atOnce {
+		return nil
 	}
 	return oldest
 }
 
 // arrived says that a call's request has been read, or that its handler reads it, as
-// that of a stream does.
-func arrived(ctx context.Context) {
-	if c, ok := ctx.Value(comingKey{}).(*coming); ok {
-		c.of.mu.Lock()
-		delete(c.of.mu.calls, c)
-		c.of.mu.Unlock()
+// that of a stream does. It fails with feed.CodeExhausted if the call lost its place
+// before.
+func arrived(ctx context.Context) error {
+	c, ok := ctx.Value(comingKey{}).(*coming)
+	if !ok {
+		return nil
 	}
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	if !c.of.leave(c) {
+		return server.Status(feed.Exhausted(RetryAfter, "the request came too slowly, and others wait; try again"))
+	}
+	return nil
 }
 
 func arrivedUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	arrived(ctx)
+	if err := arrived(ctx); err != nil {
+		return nil, err
+	}
 	return handler(ctx, request)
 }
 
 func arrivedStream(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	arrived(stream.Context())
+	if err := arrived(stream.Context()); err != nil {
+		return err
+	}
 	return handler(service, stream)
 }

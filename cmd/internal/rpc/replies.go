@@ -19,8 +19,8 @@ type encoded struct {
 	cleanup runtime.Cleanup
 }
 
-// untakenUnary counts the reply for its connection until the client has taken it. What
-// is too small for a pool is not counted; there are few enough streams.
+// untakenUnary counts the reply for its connection until the client has taken it, and
+// the headers of its call, which are kept as long.
 func untakenUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	client, _ := peer.FromContext(ctx)
 	from, ok := client.Addr.(peerAddr)
@@ -36,28 +36,27 @@ func untakenUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, han
 	if err != nil || !ok {
 		return answer, err
 	}
-	size := proto.Size(m)
-	if mem.IsBelowBufferPoolingThreshold(size) {
-		return answer, nil
-	}
 	e := &encoded{}
-	e.buffer = e.Get(size) // of that length, so that what is appended to none of it fits
+	e.buffer = e.Get(max(proto.Size(m), leastPooled)) // what is appended to none of it fits
 	if e.held, err = c.of.hold(c, cap(*e.buffer)); err != nil {
 		e.put()
 		return nil, err
 	}
 	// A transport whose stream ends at the wrong moment drops a buffer without a word.
 	e.cleanup = runtime.AddCleanup(e, (*held).release, e.held)
-	if _, err := (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend((*e.buffer)[:0], m); err != nil {
-		e.Put(e.buffer)
-		return nil, err
+	if *e.buffer, err = (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend((*e.buffer)[:0], m); err != nil {
+		return nil, err // the buffer is collected, and so given back
 	}
 	return e, nil
 }
 
-// pooled is the largest reply whose buffer comes from the pool: the next size of it
-// is thirty times as large.
-const pooled = 32 << 10
+const (
+	// leastPooled is the smallest buffer whose end the transport tells.
+	leastPooled = 1<<10 + 1
+	// pooled is the largest that comes from the pool: its next size is thirty times as
+	// large.
+	pooled = 32 << 10
+)
 
 // Get returns a buffer of n bytes.
 func (e *encoded) Get(n int) *[]byte {

@@ -29,7 +29,7 @@ const (
 	// can refuse it.
 	maxMessage = 256 << 10
 	// maxHeaders bounds the headers of a call, in bytes as HTTP/2 counts them.
-	maxHeaders = 16 << 10
+	maxHeaders = 8 << 10
 	// readWithin is how long a request may take to come in, and a reply to be taken,
 	// while others are kept out.
 	readWithin = 10 * time.Second
@@ -38,6 +38,9 @@ const (
 	// untakenBytes and untakenEach bound the replies that wait for their clients, of
 	// all connections and of one: far more than wait for clients that read.
 	untakenBytes, untakenEach = 512 << 20, 32 << 20
+	// streamWindow and connectionWindow bound what comes in of a stream and of a
+	// connection before it is read. Without them they grow to 16 MiB.
+	streamWindow, connectionWindow = 512 << 10, 1 << 20
 	// maxStreams bounds the calls of one connection that are read at once.
 	maxStreams = 250
 	// goneAfter is when a silent client is asked whether it is there, and goneWithin
@@ -112,6 +115,8 @@ func New(config Config, api API, registry prometheus.Registerer, log *slog.Logge
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleFor, Time: goneAfter, Timeout: goneWithin}),
 		grpc.ConnectionTimeout(goneWithin),
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connectionWindow),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxStreams),

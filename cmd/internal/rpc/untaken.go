@@ -15,7 +15,9 @@ const (
 	smallReply = 32 << 10
 	// alwaysFree is what a connection may leave untaken however full all is, so that
 	// who reads is served beside others that do not.
-	alwaysFree = 2 * smallReply
+	alwaysFree = 8 * smallReply
+	// perCall is what is kept of a call beside its reply: its headers, at most.
+	perCall = maxHeaders
 )
 
 // untaken bounds the replies that clients have not read yet. A call is over for gRPC
@@ -25,7 +27,8 @@ const (
 //
 // A connection that leaves too much gets no more work done. When all together leave too
 // much, those are closed whose oldest reply has waited longest. The memory is that of
-// most, beside alwaysFree for each connection and smallReply for each call in work.
+// most, beside alwaysFree for each connection, and smallReply and perCall for each call
+// in work.
 type untaken struct {
 	most, each int           // bytes, of all connections and of one
 	within     time.Duration // how long a reply may wait while all is full
@@ -97,7 +100,7 @@ func (u *untaken) forget(c *connection) {
 	}
 }
 
-// hold counts a reply of that many bytes of memory, until it is released. It fails with
+// hold counts a reply of that many bytes of memory, and perCall, until it is released. It fails with
 // feed.CodeExhausted if there is no room for a reply that may be refused; of a call that
 // begins, whose reply has no size yet, it fails if no call should be done.
 func (u *untaken) hold(c *connection, bytes int) (*held, error) {
@@ -131,8 +134,11 @@ func (u *untaken) late(bytes int) (late []*connection) {
 
 // add is hold without making room. The caller holds mu.
 func (u *untaken) add(c *connection, bytes int) (*held, error) {
-	mine, all := c.bytes+bytes, u.mu.bytes+bytes
 	refusable := bytes == 0 || bytes > smallReply
+	if bytes > 0 {
+		bytes += perCall
+	}
+	mine, all := c.bytes+bytes, u.mu.bytes+bytes
 	if refusable && mine > alwaysFree && (mine > u.each || all > u.most) {
 		return nil, feed.Exhausted(RetryAfter, "too many replies wait for clients that do not read them; read yours, and try again")
 	}

@@ -70,7 +70,7 @@ func (l *Log) ask(ctx context.Context, doing string, request func(context.Contex
 	}
 	for pause := newPause(); ; pause.wait(ctx) {
 		err := request(ctx)
-		if err != nil && transient(err) {
+		if err != nil && transient(err) && !errors.Is(err, context.Canceled) {
 			l.failures.Add(1)
 		}
 		if err == nil || !transient(err) || ctx.Err() != nil {

@@ -78,6 +78,28 @@ func low(t *testing.T, l *Log) (feed.PostID, int64) {
 	return pending[0].Low, pending[0].Count
 }
 
+// TestLostBelowAReset: of a group without members, as the replays have it, nobody
+// meets a gap. So what it committed counts for nothing where the log has lost it.
+func TestLostBelowAReset(t *testing.T) {
+	t.Parallel()
+	url := place(t)
+	l := opened(t, url, single)
+	a := administer(t, l)
+	must(t, l.Append(t.Context(), single.Name, numbered(0, 10)...))
+	must(t, l.Reset(t.Context(), group, single.Name, 0, 8))
+	at, err := l.committed(t.Context(), l.topics[single.Name], group)
+	must(t, err)
+	for _, left := range []int{4, 20} { // a shorter topic, and one that has grown over
+		a.drop()
+		a.remade(l, url, 20, left)
+		must(t, l.commit(t.Context(), l.topics[single.Name], l.group(group, single.Name), -1, "", 0, at[0]))
+		l.failures.Add(1) // as the broker's failure does
+		if committed, err := l.Committed(t.Context(), group, single.Name); err != nil || committed[0] != 0 {
+			t.Errorf("%d other records: committed %v, %v; want 0", left, committed, err)
+		}
+	}
+}
+
 // TestGapByRetention: records that went before the group read them are a gap
 // (the log that forgets), told once, to members at work and to new ones; until
 // then no bound passes them.

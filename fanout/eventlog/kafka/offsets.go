@@ -47,8 +47,8 @@ func (l *Log) committed(ctx context.Context, t *topic, group string) ([]position
 	return positions, err
 }
 
-// Committed implements eventlog.Log. Of what a group has not committed yet it is
-// the oldest record kept.
+// Committed implements eventlog.Log. Of what a group has not committed yet, or what
+// the log has lost since, it is the oldest record kept.
 func (l *Log) Committed(ctx context.Context, group, topic string) ([]int64, error) {
 	t, leave, err := l.enter(ctx, topic)
 	if err != nil {
@@ -59,9 +59,15 @@ func (l *Log) Committed(ctx context.Context, group, topic string) ([]int64, erro
 	if err != nil {
 		return nil, err
 	}
+	lost, err := l.lost(ctx, t, group, positions)
+	if err != nil {
+		return nil, err
+	}
 	offsets := make([]int64, len(positions))
 	for i, p := range positions {
-		offsets[i] = p.offset
+		if offsets[i] = p.offset; lost[i] {
+			offsets[i] = none
+		}
 	}
 	return offsets, l.fillFirst(ctx, t, offsets)
 }
@@ -127,8 +133,17 @@ func (l *Log) Reset(ctx context.Context, group, topic string, partition int, off
 	if err != nil {
 		return err
 	}
-	offset = min(max(offset, first[partition]), last[partition])
-	err = l.commit(ctx, t, l.group(group, t.Name), -1, "", partition, position{offset: offset})
+	to := position{offset: min(max(offset, first[partition]), last[partition])}
+	if to.offset > first[partition] {
+		records, err := l.read(ctx, t, partition, to.offset-1, 1)
+		if err != nil {
+			return err
+		}
+		if len(records) > 0 && records[0].Offset == to.offset-1 {
+			to.print = fingerprint(&records[0])
+		}
+	}
+	err = l.commit(ctx, t, l.group(group, t.Name), -1, "", partition, to)
 	if errors.Is(err, eventlog.ErrRevoked) {
 		return feed.Invalid(feed.Violation{
 			Field:       "group",

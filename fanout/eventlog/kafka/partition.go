@@ -59,8 +59,8 @@ func (a *assigned) Fetch(ctx context.Context, limit int) (eventlog.Batch, error)
 			pause = newPause()
 			continue
 		}
-		a.log.failures.Add(1)
 		if ctx.Err() == nil {
+			a.log.failures.Add(1)
 			a.log.logger.Debug("kafka: fetch failed; trying again", "topic", a.topic.name, "partition", a.id, "err", err)
 			pause.wait(ctx)
 		}
