@@ -170,7 +170,8 @@ type Store interface {
 	Fold(ctx context.Context, viewer feed.UserID, token Token, old, next uint64, entries []Entry) (ok bool, err error)
 
 	// Deliver writes each post into the timelines of its viewers that are
-	// live or being built. It is idempotent. Viewers read lately come first.
+	// live or being built. It is idempotent. Viewers read lately come first,
+	// where the store can tell at no cost; else the order is drawn each time.
 	// A failing shard does not stop the others and is no error: see Outcome.
 	// It keeps nothing of deliveries after it returned, Undelivered excepted,
 	// which may alias it.

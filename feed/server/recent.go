@@ -29,8 +29,8 @@ type recent struct {
 // recentCache holds the recent posts of loud authors: the hottest keys of all,
 // asked for by every one of their followers. A list is loaded once however many
 // ask, and is at most copyLife old, or as old as its load took, which the lag
-// bound allows; what may not be
-// late (the viewer's own posts, deletes) does not rely on it.
+// bound allows; what may not be late (the viewer's own posts, deletes) does not rely
+// on it.
 type recentCache struct {
 	posts   storage.Posts
 	clock   feed.Clock
@@ -48,17 +48,21 @@ func newRecentCache(posts storage.Posts, clock feed.Clock, m *metrics) *recentCa
 		posts: posts, clock: clock, metrics: m,
 		cache: otter.Must(&otter.Options[feed.UserID, *recent]{
 			MaximumSize:      maxRecent,
-			Clock:            cacheClock(clock),
+			Clock:            cacheClock{clock, clock()},
 			ExpiryCalculator: otter.ExpiryWritingFunc(life),
 		}),
 	}
 }
 
-// cacheClock is a cache's view of our clock. It does not tick: lists that nobody
-// asks for leave when others need their place.
-type cacheClock feed.Clock
+// cacheClock is a cache's view of our clock: the time since it began, which does not
+// jump when the machine's clock is set. It does not tick: lists that nobody asks for
+// leave when others need their place.
+type cacheClock struct {
+	clock feed.Clock
+	began time.Time
+}
 
-func (c cacheClock) NowNano() int64                      { return c().UnixNano() }
+func (c cacheClock) NowNano() int64                      { return int64(c.clock().Sub(c.began)) }
 func (c cacheClock) Tick(time.Duration) <-chan time.Time { return nil }
 
 func (c *recentCache) close() { c.cache.StopAllGoroutines() }
