@@ -47,7 +47,7 @@ test-embedded: build lint fulltest race ## the part of it that needs no servers
 	@echo "make test-embedded: all passed, WITHOUT PostgreSQL, Cassandra, Kafka and Redis ($(VERSION))"
 
 test-cluster: export SKEIN_TEST_CLUSTERS := true
-test-cluster: ## nodes fail under whole fleets: three of Cassandra, six of a Redis Cluster; most of an hour, 5 GB
+test-cluster: ## nodes fail under whole fleets: three of Cassandra, six of a Redis Cluster; some 35 minutes, 5 GB
 	go test -count=1 -vet=off -p 1 -timeout 10m -v -run 'CassandraCluster|TestCluster/cassandra|OneOfThreeNodes' ./deploy/local/... ./storage/cassandra
 	go test -count=1 -vet=off -timeout 10m -run 'TestSuite|Test[TWFI][0-9]_' -skip OneOfThreeNodes ./storage/cassandra
 	go test -count=1 -vet=off -timeout 60m -v -run Cluster ./cmd/skein/servertest
