@@ -53,7 +53,24 @@ func TestW2_WhatIsFoundAwaitsTheStandbyToo(t *testing.T) {
 	waiting := func() bool {
 		return value[bool](t, c, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep')`)
 	}
+	// That is in force for commits when the checkpointer has read it, not only we.
+	commitWaits := func() bool {
+		ctx, leave := context.WithCancel(bg)
+		defer leave()
+		probe := connect(t, server.URL())
+		done := start(func() (struct{}, error) {
+			_, err := probe.Exec(ctx, `SELECT pg_logical_emit_message(true, '', '')`)
+			return struct{}{}, err
+		})
+		waits := false
+		eventually(t, "a commit waits for the standby, or ends", func() bool { waits = waiting(); return waits || len(done) > 0 })
+		leave()
+		<-done
+		eventually(t, "its wait is over", func() bool { return !waiting() })
+		return waits
+	}
 	set("standby")
+	eventually(t, "commits wait for the standby", commitWaits)
 	for _, try := range []string{"first", "second"} {
 		for _, call := range calls {
 			ctx, leave := context.WithCancel(bg)
