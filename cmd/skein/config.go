@@ -27,8 +27,8 @@ type Config struct {
 	LagBound time.Duration
 	// MaxInFlight bounds the calls in work at once.
 	MaxInFlight int
-	// MaxConnections bounds the connections to the API, and the calls of health and
-	// reflection.
+	// MaxConnections bounds the connections to the API, and twice that the calls of
+	// health and reflection.
 	MaxConnections int
 	// Drain is how long a stop may take.
 	Drain        time.Duration

@@ -22,7 +22,10 @@ type encoded struct {
 // untakenUnary counts the reply for its connection until the client has taken it, and
 // the headers of its call, which are kept as long.
 func untakenUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	client, _ := peer.FromContext(ctx)
+	client, ok := peer.FromContext(ctx)
+	if !ok {
+		return handler(ctx, request)
+	}
 	from, ok := client.Addr.(peerAddr)
 	if !ok {
 		return handler(ctx, request)

@@ -61,8 +61,8 @@ type Config struct {
 	// MaxInFlight bounds the calls of the API in work at once, and as many whose
 	// requests are still coming in; at least 1.
 	MaxInFlight int
-	// MaxConnections bounds the connections, and the calls of health and reflection;
-	// at least 1.
+	// MaxConnections bounds the connections, and twice that the calls of health and
+	// reflection; at least 1.
 	MaxConnections int
 	// ReadWithin is how long a request may take to come in, and a reply to be taken,
 	// while others are kept out: 10 s by default.

@@ -26,7 +26,7 @@ const (
 // leave 250 of 4 MiB.
 //
 // A connection that leaves too much gets no more work done. When all together leave too
-// much, those are closed whose oldest reply has waited longest. The memory is that of
+// much, those are closed whose oldest reply has waited longer than within. The memory is that of
 // most, beside alwaysFree for each connection, and smallReply and perCall for each call
 // in work.
 type untaken struct {
@@ -100,9 +100,9 @@ func (u *untaken) forget(c *connection) {
 	}
 }
 
-// hold counts a reply of that many bytes of memory, and perCall, until it is released. It fails with
-// feed.CodeExhausted if there is no room for a reply that may be refused; of a call that
-// begins, whose reply has no size yet, it fails if no call should be done.
+// hold counts a reply of that many bytes of memory, and perCall, until it is released. It
+// fails with feed.CodeExhausted if there is no room for a reply that may be refused; of a
+// call that begins, whose reply has no size yet, it fails if no call should be done.
 func (u *untaken) hold(c *connection, bytes int) (*held, error) {
 	u.mu.Lock()
 	late := u.late(bytes)
