@@ -15,8 +15,8 @@ export PATH := $(CURDIR)/.tools:$(PATH)
 # The nearest tag, or the commit, or "unknown" where there is no repository.
 VERSION := $(or $(shell git --git-dir=.git describe --tags --always --dirty 2>/dev/null),unknown)
 
-# Packages in which goroutines meet, and whose short tests are fast.
-RACE := ./cmd/internal/rpc ./feed/... ./storage/embedded ./timeline/... ./fanout/... ./loadgen/... ./cmd/skein ./cmd/skein/terminal
+# Packages in which goroutines meet, and whose short tests are fast; the longest first.
+RACE := ./cmd/skein ./timeline/... ./fanout/eventlog/kafka ./fanout/... ./loadgen/... ./storage/embedded ./feed/... ./cmd/internal/rpc ./cmd/skein/terminal
 
 .PHONY: help build demo bench costs test test-embedded test-cluster check fuzz generate baseline tools clean lint fulltest race passed
 
@@ -88,7 +88,7 @@ lint: tools
 
 # Many packages wait for servers, so more of them run at once than there are cores, the
 # longest first. The failures of whole fleets have the machine to themselves.
-LONG := ./fanout/eventlog/kafka ./deploy/local/servers ./cmd/bench/rows ./cmd/skein ./timeline/redis ./storage/postgres
+LONG := ./fanout/eventlog/kafka ./deploy/local/servers ./cmd/bench/rows ./cmd/skein ./timeline/redis ./storage/postgres ./storage/cassandra
 fulltest: tools
 	go test -p 4 -count=1 -vet=off -timeout 9m $(LONG) $$(go list ./... | grep -v /servertest)
 	go test -count=1 -vet=off -timeout 9m ./cmd/skein/servertest
@@ -99,7 +99,7 @@ passed:
 # Pebble checks its invariants under the race detector, so short tests only.
 race:
 	@cc=$$(go env CC); if command -v $${cc%% *} >/dev/null; then \
-		set -x; CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -race -short -count=1 -vet=off -timeout 9m $(RACE); \
+		set -x; CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -race -short -p 4 -count=1 -vet=off -timeout 9m $(RACE); \
 	elif [ "$${CI:-}" = true ]; then \
 		echo "FAIL race detector: no C compiler ($$cc), and CI=true"; exit 1; \
 	else \

@@ -20,10 +20,10 @@ func (p *program) withCommand() *cobra.Command {
 		Short: "Run a command with engines for tests beside it",
 		Long: `Start the engines that the environment does not name (SKEIN_TEST_POSTGRES and the
 like), all but cassandra-cluster, run a command with them in its environment, and stop
-and remove those that were started. Cassandra does not wait for its disk and compiles
-quickly rather than well, as with up --no-sync. The exit code is the command's. Of an
-engine that cannot be had the last lines tell, and how to get it; with CI=true that is
-a failure.`,
+and remove those that were started. Kafka and Cassandra are as with up --no-sync:
+Cassandra does not wait for its disk, and both compile quickly rather than well. The
+exit code is the command's. Of an engine that cannot be had the last lines tell, and
+how to get it; with CI=true that is a failure.`,
 		Example: "  local with go test ./...",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -52,7 +52,7 @@ func (p *program) with(ctx context.Context, args []string) (err error) {
 	}()
 	if len(names) > 0 {
 		defer func() { err = errors.Join(err, p.down(context.WithoutCancel(ctx), names, true)) }()
-		err = p.up(ctx, names, []string{servers.Cassandra})
+		err = p.up(ctx, names, []string{servers.Kafka, servers.Cassandra})
 	}
 	some := errors.As(err, &missing)
 	if err != nil && (!some || os.Getenv("CI") == "true") {

@@ -106,7 +106,7 @@ func (e *engine) start(name, dir string) (err error) {
 		}
 	default:
 		var one *servers.Server
-		if one, err = servers.Start(ctx, servers.Spec{Engine: name, Dir: dir}); err == nil {
+		if one, err = servers.Start(ctx, servers.Spec{Engine: name, Dir: dir, Brief: true}); err == nil {
 			e.servers, e.url = []*servers.Server{one}, one.URL()
 		}
 	}

@@ -59,18 +59,15 @@ func (cassandra) prepare(_ context.Context, spec Spec, found installation, ports
 	if err := os.WriteFile(logging, []byte(cassandraLogging), 0o644); err != nil {
 		return nil, err
 	}
-	args := append([]string{
-		"-Xmx1g", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Djava.io.tmpdir=" + temporary, "-Djna.tmpdir=" + temporary,
+	args := append(javaOptions(spec.Brief, temporary), append([]string{
+		"-Xmx1g", "-Djna.tmpdir=" + temporary,
 		"-Dcassandra.config=file://" + settings, "-Dcassandra.storagedir=" + data, "-Dlogback.configurationFile=" + logging,
 		"-Dcassandra.consistent.rangemovement=false", "-Djdk.attach.allowAttachSelf=true",
-	}, cassandraModules()...)
+	}, cassandraModules()...)...)
 	if spec.Node == 0 { // alone it waits for nobody
 		args = append(args, "-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=100")
 	} else { // it serves when it knows who else is up
 		args = append(args, "-Dcassandra.ring_delay_ms=3000")
-	}
-	if spec.Brief {
-		args = append(args, "-XX:TieredStopAtLevel=1")
 	}
 	if spec.NoSync { // nor are its tables of tables written at each change of a schema
 		args = append(args, "-Dcassandra.unsafesystem=true", "-Dcassandra.test.flush_local_schema_changes=false")
@@ -160,9 +157,5 @@ func (cassandra) answers(connection net.Conn) error {
 // being alone: each write is on the disk before it is acknowledged, unless [NoSync] is
 // given. It takes 9 s and 0.9 GB.
 func StartCassandra(ctx context.Context, cache, dir string, options ...Option) (*Server, error) {
-	spec := Spec{Engine: Cassandra, Cache: cache, Dir: dir}
-	for _, option := range options {
-		option(&spec)
-	}
-	return Start(ctx, spec)
+	return startWith(ctx, Spec{Engine: Cassandra, Cache: cache, Dir: dir}, options)
 }

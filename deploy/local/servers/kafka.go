@@ -18,7 +18,6 @@ import (
 
 const (
 	kafkaVersion = "4.1.0"
-	kafkaJava    = 17
 	kafkaRemedy  = "install Java 17 or newer (Debian: openjdk-17-jre-headless) and Maven, and have a network the first time"
 )
 
@@ -40,22 +39,6 @@ func (kafka) locate(ctx context.Context, cache string) (installation, error) {
 	return installation{version: kafkaVersion, bin: jars, java: java}, nil
 }
 
-// findJava returns the Java of JAVA_HOME, or of the PATH.
-func findJava(ctx context.Context) (string, error) {
-	path := filepath.Join(os.Getenv("JAVA_HOME"), "bin", "java")
-	if os.Getenv("JAVA_HOME") == "" {
-		var err error
-		if path, err = exec.LookPath("java"); err != nil {
-			return "", errors.New("there is no java on the PATH")
-		}
-	}
-	version, major := versionOf(exec.CommandContext(ctx, path, "-version"), "version ")
-	if major < kafkaJava {
-		return "", fmt.Errorf("%s is version %q", path, version)
-	}
-	return path, nil
-}
-
 func (kafka) prepare(ctx context.Context, spec Spec, found installation, ports []int, log *os.File) (*exec.Cmd, error) {
 	data, settings := filepath.Join(spec.Dir, "data"), filepath.Join(spec.Dir, "server.properties")
 	logging, temporary := filepath.Join(spec.Dir, "log4j2.properties"), filepath.Join(spec.Dir, "tmp")
@@ -68,14 +51,12 @@ func (kafka) prepare(ctx context.Context, spec Spec, found installation, ports [
 	if err := os.WriteFile(logging, []byte(kafkaLogging), 0o644); err != nil {
 		return nil, err
 	}
-	java := func(args ...string) *exec.Cmd {
-		return exec.Command(found.java, append([]string{
-			"-Xmx512m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Djava.io.tmpdir=" + temporary,
-			"-Dlog4j2.configurationFile=" + logging, "-cp", filepath.Join(found.bin, "*"),
-		}, args...)...)
+	java := func(brief bool, args ...string) *exec.Cmd {
+		options := append(javaOptions(brief, temporary), "-Xmx512m", "-Dlog4j2.configurationFile="+logging, "-cp", filepath.Join(found.bin, "*"))
+		return exec.Command(found.java, append(options, args...)...)
 	}
 	if _, err := os.Stat(data); errors.Is(err, os.ErrNotExist) {
-		format := java("kafka.tools.StorageTool", "format", "-t", kafkaClusterID(), "-c", settings)
+		format := java(true, "kafka.tools.StorageTool", "format", "-t", kafkaClusterID(), "-c", settings)
 		format.Stdout, format.Stderr = log, log
 		if err := formatKafka(ctx, data, settings, format); err != nil {
 			return nil, fmt.Errorf("formatting its data: %w", err)
@@ -84,7 +65,7 @@ func (kafka) prepare(ctx context.Context, spec Spec, found installation, ports [
 	if err := os.WriteFile(settings, kafkaSettings(data, ports), 0o644); err != nil {
 		return nil, err
 	}
-	return java("kafka.Kafka", settings), nil
+	return java(spec.Brief, "kafka.Kafka", settings), nil
 }
 
 // formatKafka makes data with the program format, which reads settings, or

@@ -54,8 +54,8 @@ type Spec struct {
 	// NoSync lets PostgreSQL and Cassandra acknowledge what is not yet on the disk. Whatever
 	// is measured or killed must not set it.
 	NoSync bool
-	// Brief has Cassandra compile quickly rather than well, which takes half of the
-	// processor time in its first minutes. Whatever is measured must not set it.
+	// Brief has Kafka and Cassandra compile quickly rather than well, which takes half of
+	// the processor time in their first minutes. Whatever is measured must not set it.
 	Brief bool
 	// Node is which node of a Cassandra cluster this is, from 1; 0 is one that is alone.
 	// It listens on 127.0.0.Node. Those above 1 join the first, whose Ports they must share.
@@ -86,11 +86,7 @@ func Brief() Option { return func(s *Spec) { s.Brief = true } }
 // who may do all, as durable as in production unless [NoSync] is given. Started
 // by root it runs as another user, who then owns its data.
 func StartPostgres(ctx context.Context, cache, dir string, options ...Option) (*Server, error) {
-	spec := Spec{Engine: Postgres, Cache: cache, Dir: dir}
-	for _, option := range options {
-		option(&spec)
-	}
-	return Start(ctx, spec)
+	return startWith(ctx, Spec{Engine: Postgres, Cache: cache, Dir: dir}, options)
 }
 
 // StartRedis starts one Redis that keeps nothing on the disk, unless args say
@@ -101,8 +97,15 @@ func StartRedis(ctx context.Context, cache, dir string, args ...string) (*Server
 
 // StartKafka starts one Kafka, broker and controller in one process. Topics are
 // not made by themselves.
-func StartKafka(ctx context.Context, cache, dir string) (*Server, error) {
-	return Start(ctx, Spec{Engine: Kafka, Cache: cache, Dir: dir})
+func StartKafka(ctx context.Context, cache, dir string, options ...Option) (*Server, error) {
+	return startWith(ctx, Spec{Engine: Kafka, Cache: cache, Dir: dir}, options)
+}
+
+func startWith(ctx context.Context, spec Spec, options []Option) (*Server, error) {
+	for _, option := range options {
+		option(&spec)
+	}
+	return Start(ctx, spec)
 }
 
 // Start starts what spec says and returns when it answers. It is an error if a

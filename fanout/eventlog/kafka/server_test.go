@@ -43,7 +43,7 @@ type sharedServer struct {
 func (s *sharedServer) start() (*servers.Server, error) {
 	s.once.Do(func() {
 		if s.dir, s.err = os.MkdirTemp("", "skein-kafka"); s.err == nil {
-			s.server, s.err = servers.StartKafka(context.Background(), "", s.dir)
+			s.server, s.err = servers.StartKafka(context.Background(), "", s.dir, servers.Brief())
 		}
 	})
 	return s.server, s.err
@@ -74,7 +74,7 @@ func brokers(t testing.TB) string {
 // ownBroker starts a broker that the test may stop and pause.
 func ownBroker(t testing.TB) *servers.Server {
 	t.Helper()
-	server, err := servers.StartKafka(t.Context(), "", t.TempDir())
+	server, err := servers.StartKafka(t.Context(), "", t.TempDir(), servers.Brief())
 	must(t, orSkip(t, err))
 	t.Cleanup(func() { must(t, server.Kill()) })
 	return server
