@@ -85,12 +85,12 @@ type running map[string]engine
 
 // start starts servers, all at once, each in a folder of its own below dir. The
 // row must stop them. When this process dies they do.
-func (o on) start(ctx context.Context, dir string) (running, error) {
+func (b *Bench) start(ctx context.Context, o on, dir string) (running, error) {
 	started := make([]engine, len(o))
 	group, starting := errgroup.WithContext(ctx)
 	for i, name := range o {
 		group.Go(func() (err error) {
-			started[i], err = startOne(starting, name, filepath.Join(dir, name))
+			started[i], err = b.startOne(starting, name, filepath.Join(dir, name))
 			return err
 		})
 	}
@@ -109,7 +109,7 @@ func (o on) start(ctx context.Context, dir string) (running, error) {
 
 // startOne starts a server, or a cluster of masters without replicas. It returns nil
 // after an error.
-func startOne(ctx context.Context, name, dir string) (engine, error) {
+func (b *Bench) startOne(ctx context.Context, name, dir string) (engine, error) {
 	if name == servers.RedisCluster {
 		c, err := servers.StartRedisCluster(ctx, servers.ClusterSpec{Dir: dir})
 		if err != nil {
@@ -117,7 +117,7 @@ func startOne(ctx context.Context, name, dir string) (engine, error) {
 		}
 		return c, nil
 	}
-	s, err := servers.Start(ctx, servers.Spec{Engine: name, Dir: dir})
+	s, err := servers.Start(ctx, servers.Spec{Engine: name, Dir: dir, Brief: b.Brief})
 	if err != nil {
 		return nil, err
 	}

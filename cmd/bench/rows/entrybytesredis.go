@@ -30,7 +30,7 @@ func (r entryBytesRedis) Measure(ctx context.Context, b *Bench) (rows []report.R
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	running, err := onRedis.start(ctx, dir)
+	running, err := b.start(ctx, onRedis, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func (s *stores) pushes(ctx context.Context, keys int, lists []string) (p *pushe
 	if p.benchmark, err = servers.Tool(ctx, "", "redis-benchmark"); err != nil {
 		return nil, err
 	}
-	if p.server, err = startOne(ctx, s.on.redis(), filepath.Join(s.dir, "redis-benchmark")); err != nil {
+	if p.server, err = s.bench.startOne(ctx, s.on.redis(), filepath.Join(s.dir, "redis-benchmark")); err != nil {
 		return nil, err
 	}
 	if err := p.fill(ctx, keys, lists); err != nil {

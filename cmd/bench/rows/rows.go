@@ -39,6 +39,8 @@ type Bench struct {
 	Profiles string
 	// Costs gets what a unit of work took of each engine, of every row that knows.
 	Costs []capacity.Cost
+	// Brief is that of servers.Spec: for tests, as it makes the figures wrong.
+	Brief bool
 	// Sizes has rows look at the files of their servers as well, for Costs.
 	Sizes bool
 	// Progress is told what a row is at; nil for silence.

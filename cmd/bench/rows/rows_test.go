@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // bench is one that takes no longer than it must.
 func bench(t *testing.T) *Bench {
 	return &Bench{
-		Dir: t.TempDir(), Rounds: 1, Phase: 200 * time.Millisecond,
+		Dir: t.TempDir(), Rounds: 1, Phase: 200 * time.Millisecond, Brief: true,
 		Log: slog.New(slog.DiscardHandler), Progress: func(line string) { t.Log(line) },
 	}
 }

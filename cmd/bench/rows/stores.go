@@ -45,7 +45,7 @@ func (b *Bench) open(ctx context.Context, on on, mode policy.Mode) (s *stores, e
 }
 
 func (s *stores) open(ctx context.Context, mode policy.Mode) (err error) {
-	if s.servers, err = s.on.start(ctx, s.dir); err != nil {
+	if s.servers, err = s.bench.start(ctx, s.on, s.dir); err != nil {
 		return err
 	}
 	if s.Set, err = s.servers.open(ctx, s.bench, s.dir); err != nil {
