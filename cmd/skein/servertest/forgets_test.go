@@ -1,0 +1,108 @@
+package servertest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"skein/deploy/local/servers"
+	feedv1 "skein/proto/feed/v1"
+)
+
+// Kafka forgets, as retention does, a post that no worker has seen (T1). It is pulled
+// while nobody works; the workers that come find the gap and distrust every stored
+// timeline, so that it is on the one that is built next; and the fan-out goes on.
+func TestKafkaForgets(t *testing.T) {
+	f := running(t, onServers, "")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	clients := f.clients(t)
+	p, err := newPair(ctx, clients[0])
+	must(t, err)
+	var seen []int64
+	post := func(text string) int64 {
+		id, err := p.post(ctx, clients[0], text)
+		must(t, err)
+		return id
+	}
+	// await reads on the other server until a post comes from a source. What was on a
+	// page must be on all that follow.
+	await := func(id int64, source feedv1.Source) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("post %d comes as %v", id, source), func() bool {
+			ids, sources, err := home(ctx, clients[1], p.viewer)
+			must(t, err)
+			for _, before := range seen {
+				if !slices.Contains(ids, before) {
+					t.Fatalf("post %d was on the page of %d and is not any more: %v, %v", before, p.viewer, ids, sources)
+				}
+			}
+			at := slices.Index(ids, id)
+			if at >= 0 && !slices.Contains(seen, id) {
+				seen = append(seen, id)
+			}
+			return at >= 0 && sources[at] == source
+		})
+	}
+	_, _, err = home(ctx, clients[1], p.viewer) // from now on there is a timeline
+	must(t, err)
+	await(post("that is delivered"), feedv1.Source_SOURCE_PUSHED)
+
+	for _, worker := range f.workers {
+		worker.signal(t, syscall.SIGTERM)
+	}
+	for _, worker := range f.workers {
+		worker.exit(t, patience)
+	}
+	lost := post("that Kafka forgets")
+	eventually(t, "Kafka has it", func() bool { return len(f.backlog()) > 0 })
+	f.forget(ctx, t)
+	await(lost, feedv1.Source_SOURCE_ABOVE_TOP)
+
+	f.complete(t)
+	await(lost, feedv1.Source_SOURCE_REBUILT)
+	await(post("that comes after"), feedv1.Source_SOURCE_PUSHED)
+}
+
+// forget removes all records of the fleet's topics.
+func (f *fleet) forget(ctx context.Context, t *testing.T) {
+	t.Helper()
+	u, err := url.Parse(ours.url(servers.Kafka))
+	must(t, err)
+	client, err := kgo.NewClient(kgo.SeedBrokers(u.Host))
+	must(t, err)
+	defer client.Close()
+	all := kmsg.NewMetadataRequest()
+	metadata, err := all.RequestWith(ctx, client)
+	must(t, err)
+	request := kmsg.NewDeleteRecordsRequest()
+	request.TimeoutMillis = int32(patience.Milliseconds())
+	for _, known := range metadata.Topics {
+		if !strings.HasPrefix(*known.Topic, f.name+".") {
+			continue
+		}
+		topic := kmsg.NewDeleteRecordsRequestTopic()
+		topic.Topic = *known.Topic
+		for _, partition := range known.Partitions {
+			forgotten := kmsg.NewDeleteRecordsRequestTopicPartition()
+			forgotten.Partition, forgotten.Offset = partition.Partition, -1 // to its end
+			topic.Partitions = append(topic.Partitions, forgotten)
+		}
+		request.Topics = append(request.Topics, topic)
+	}
+	answer, err := request.RequestWith(ctx, client)
+	must(t, err)
+	for _, topic := range answer.Topics {
+		for _, partition := range topic.Partitions {
+			must(t, kerr.ErrorForCode(partition.ErrorCode))
+		}
+	}
+}
