@@ -30,11 +30,11 @@ the exit code is 3.`,
 		Example: "  local up\n  local up redis postgres\n  eval \"$(go run ./deploy/local env)\"",
 		Args:    engineArgs,
 		RunE: func(command *cobra.Command, args []string) error {
-			var brief []string
+			var unsynced []string
 			if noSync {
-				brief = known
+				unsynced = known
 			}
-			return p.up(command.Context(), chosen(args, usual), brief)
+			return p.up(command.Context(), chosen(args, usual), unsynced)
 		},
 	}
 	command.Flags().BoolVar(&noSync, "no-sync", false, "let PostgreSQL and Cassandra acknowledge what is not on the disk, and Kafka and Cassandra compile quickly rather than well: faster tests, wrong figures")
@@ -53,8 +53,8 @@ type start struct {
 	err  error
 }
 
-// up starts the engines of these names, those in brief as --no-sync has it.
-func (p *program) up(ctx context.Context, names, brief []string) error {
+// up starts the engines of these names, those in unsynced as --no-sync has it.
+func (p *program) up(ctx context.Context, names, unsynced []string) error {
 	unlock, err := p.lock(ctx)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (p *program) up(ctx context.Context, names, brief []string) error {
 	starts := make([]start, len(names))
 	var all sync.WaitGroup
 	for i, name := range names {
-		all.Go(func() { starts[i] = p.startOne(ctx, name, slices.Contains(brief, name)) })
+		all.Go(func() { starts[i] = p.startOne(ctx, name, slices.Contains(unsynced, name)) })
 	}
 	all.Wait()
 
@@ -94,13 +94,13 @@ func (p *program) up(ctx context.Context, names, brief []string) error {
 	return nil
 }
 
-func (p *program) startOne(ctx context.Context, name string, brief bool) start {
+func (p *program) startOne(ctx context.Context, name string, noSync bool) start {
 	s, err := p.open(name)
 	ran := err == nil && s.Running()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return start{name: name, err: err}
 	}
-	spec := servers.Spec{Engine: name, Dir: p.folder(name), NoSync: brief, Brief: brief, Detached: true}
+	spec := servers.Spec{Engine: name, Dir: p.folder(name), NoSync: noSync, Brief: noSync, Detached: true}
 	switch {
 	case name == servers.RedisCluster: // some of its servers may have died
 		s, err = servers.StartRedisCluster(ctx, servers.ClusterSpec{Dir: spec.Dir, Replicas: true, Detached: true})

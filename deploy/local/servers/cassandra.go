@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -59,11 +60,11 @@ func (cassandra) prepare(_ context.Context, spec Spec, found installation, ports
 	if err := os.WriteFile(logging, []byte(cassandraLogging), 0o644); err != nil {
 		return nil, err
 	}
-	args := append(javaOptions(spec.Brief, temporary), append([]string{
+	args := slices.Concat(javaOptions(spec.Brief, temporary), []string{
 		"-Xmx1g", "-Djna.tmpdir=" + temporary,
 		"-Dcassandra.config=file://" + settings, "-Dcassandra.storagedir=" + data, "-Dlogback.configurationFile=" + logging,
 		"-Dcassandra.consistent.rangemovement=false", "-Djdk.attach.allowAttachSelf=true",
-	}, cassandraModules()...)...)
+	}, cassandraModules())
 	if spec.Node == 0 { // alone it waits for nobody
 		args = append(args, "-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=100")
 	} else { // it serves when it knows who else is up

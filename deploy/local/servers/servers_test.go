@@ -100,6 +100,7 @@ func TestLife(t *testing.T) {
 			if err := s.Stop(t.Context()); err != nil || s.Running() || found.Running() {
 				t.Errorf("stopped: %v, runs: %t", err, s.Running())
 			}
+			found.spec.Brief = false // as it starts for users
 			if err := found.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
