@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// oldestJava is what Kafka and Cassandra run on.
+// oldestJava is the oldest that Kafka and Cassandra run on.
 const oldestJava = 17
 
 // findJava returns the Java of JAVA_HOME, or of the PATH.

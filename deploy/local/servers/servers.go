@@ -54,8 +54,9 @@ type Spec struct {
 	// NoSync lets PostgreSQL and Cassandra acknowledge what is not yet on the disk. Whatever
 	// is measured or killed must not set it.
 	NoSync bool
-	// Brief has Kafka and Cassandra compile quickly rather than well, which takes half of
-	// the processor time in their first minutes. Whatever is measured must not set it.
+	// Brief has Kafka and Cassandra compile quickly rather than well, which takes about half
+	// of Cassandra's processor time in its first minutes, and of Kafka's at its start.
+	// Whatever is measured must not set it.
 	Brief bool
 	// Node is which node of a Cassandra cluster this is, from 1; 0 is one that is alone.
 	// It listens on 127.0.0.Node. Those above 1 join the first, whose Ports they must share.
