@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"skein/deploy/local/servers"
+	"skein/fanout"
 	feedv1 "skein/proto/feed/v1"
 )
 
@@ -22,7 +22,8 @@ import (
 // timeline, so that it is on the one that is built next; and the fan-out goes on.
 func TestKafkaForgets(t *testing.T) {
 	f := running(t, onServers, "")
-	ctx := t.Context()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
+	defer cancel()
 	clients := f.clients(t)
 	p, err := newPair(ctx, clients[0])
 	must(t, err)
@@ -64,10 +65,16 @@ func TestKafkaForgets(t *testing.T) {
 			t.Fatalf("%s: exit %d, %s", worker.name, code, said)
 		}
 	}
+	eventually(t, "that is known", func() bool { return len(f.backlog()) == 0 })
 	lost := post("that Kafka forgets")
 	eventually(t, "Kafka has it", f.waitsInKafka)
 	f.forget(ctx, t)
-	await(lost, feedv1.Source_SOURCE_ABOVE_TOP)
+	pages := 0
+	eventually(t, "the top stays below it while Kafka is asked again and again", func() bool {
+		await(lost, feedv1.Source_SOURCE_ABOVE_TOP)
+		pages++
+		return pages == 100
+	})
 
 	f.complete(t)
 	await(lost, feedv1.Source_SOURCE_REBUILT)
@@ -90,7 +97,7 @@ func (f *fleet) waitsInKafka() bool {
 	return true
 }
 
-// forget removes all records of the fleet's topics.
+// forget removes all records of the fleet's posts from Kafka.
 func (f *fleet) forget(ctx context.Context, t *testing.T) {
 	t.Helper()
 	u, err := url.Parse(ours.url(servers.Kafka))
@@ -98,29 +105,19 @@ func (f *fleet) forget(ctx context.Context, t *testing.T) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(u.Host))
 	must(t, err)
 	defer client.Close()
-	all := kmsg.NewMetadataRequest()
-	metadata, err := all.RequestWith(ctx, client)
-	must(t, err)
-	request := kmsg.NewDeleteRecordsRequest()
-	request.TimeoutMillis = int32(patience.Milliseconds())
-	for _, known := range metadata.Topics {
-		if !strings.HasPrefix(*known.Topic, f.name+".") {
-			continue
-		}
-		topic := kmsg.NewDeleteRecordsRequestTopic()
-		topic.Topic = *known.Topic
-		for _, partition := range known.Partitions {
-			forgotten := kmsg.NewDeleteRecordsRequestTopicPartition()
-			forgotten.Partition, forgotten.Offset = partition.Partition, -1 // to its end
-			topic.Partitions = append(topic.Partitions, forgotten)
-		}
-		request.Topics = append(request.Topics, topic)
+	posts := fanout.Topics()[0] // the one that every post takes
+	topic := kmsg.NewDeleteRecordsRequestTopic()
+	topic.Topic = f.name + "." + posts.Name
+	for i := range posts.Partitions {
+		partition := kmsg.NewDeleteRecordsRequestTopicPartition()
+		partition.Partition, partition.Offset = int32(i), -1 // to its end
+		topic.Partitions = append(topic.Partitions, partition)
 	}
+	request := kmsg.NewDeleteRecordsRequest()
+	request.Topics, request.TimeoutMillis = append(request.Topics, topic), int32(patience.Milliseconds())
 	answer, err := request.RequestWith(ctx, client)
 	must(t, err)
-	for _, topic := range answer.Topics {
-		for _, partition := range topic.Partitions {
-			must(t, kerr.ErrorForCode(partition.ErrorCode))
-		}
+	for _, partition := range answer.Topics[0].Partitions {
+		must(t, kerr.ErrorForCode(partition.ErrorCode))
 	}
 }
